@@ -1,0 +1,102 @@
+//! What a person typed, made fit to store: Unicode NFC, no control characters, bounded.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::Refusal;
+
+/// The longest message, in Unicode characters after NFC.
+pub const MESSAGE_CHARS: usize = 8_000;
+/// The longest preview of a message in an inbox, in Unicode characters: two lines of a list row.
+pub const PREVIEW_CHARS: usize = 120;
+/// The longest name of a person, in Unicode characters.
+pub const NAME_CHARS: usize = 100;
+/// The longest comment on a rating, in Unicode characters.
+pub const COMMENT_CHARS: usize = 1_000;
+/// The longest URL of a page, in Unicode characters: what browsers and proxies agree to carry.
+pub const URL_CHARS: usize = 2_000;
+/// The longest title of a page, in Unicode characters.
+pub const TITLE_CHARS: usize = 300;
+
+/// A message's or note's text: 1 to [`MESSAGE_CHARS`] characters.
+pub fn message(raw: &str) -> Result<String, Refusal> {
+    let text = clean(raw, "body.text")?;
+    let text = text.trim_matches(['\n', ' ', '\t']);
+    if text.is_empty() {
+        return Err(Refusal::BadRequest("`body.text` is empty".to_owned()));
+    }
+    within(text, "body.text", MESSAGE_CHARS)
+}
+
+/// A line of text that may be missing: a name, a comment, a title. An empty one is none.
+pub fn line(raw: Option<&str>, field: &str, most: usize) -> Result<Option<String>, Refusal> {
+    let Some(raw) = raw else { return Ok(None) };
+    let text = clean(raw, field)?;
+    let text = text.trim();
+    if text.is_empty() { Ok(None) } else { within(text, field, most).map(Some) }
+}
+
+/// A page's address without query and fragment: they carry search words, mail addresses and tokens of the host's site.
+pub fn page_url(raw: &str) -> Result<String, Refusal> {
+    let end = raw.find(['?', '#']).unwrap_or(raw.len());
+    let url = raw.get(..end).unwrap_or_default();
+    if !(url.starts_with("https://") || url.starts_with("http://")) {
+        return Err(Refusal::BadRequest("`page.url` takes an http or https address".to_owned()));
+    }
+    line(Some(url), "page.url", URL_CHARS).map(Option::unwrap_or_default)
+}
+
+/// The beginning of a message for an inbox row, on one line.
+pub fn preview(text: &str) -> String {
+    let flat = text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
+    flat.take(PREVIEW_CHARS).collect()
+}
+
+fn within(text: &str, field: &str, most: usize) -> Result<String, Refusal> {
+    if text.chars().count() > most {
+        return Err(Refusal::TooLarge(format!("`{field}` takes at most {most} characters")));
+    }
+    Ok(text.to_owned())
+}
+
+/// NFC; line ends become `\n`; bidirectional overrides and embeddings are taken out, because they let a text pretend to
+/// be another (isolation is the page's work, `dir="auto"`); any other control character is refused.
+fn clean(raw: &str, field: &str) -> Result<String, Refusal> {
+    let unix = raw.replace("\r\n", "\n");
+    let text: String = unix.nfc().filter(|c| !is_bidi_control(*c)).collect();
+    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        Some(control) => Err(Refusal::BadRequest(format!(
+            "`{field}` holds the control character U+{:04X}; only newline and tab are taken",
+            u32::from(control)
+        ))),
+        None => Ok(text),
+    }
+}
+
+const fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_normalised() {
+        assert_eq!(message("Cafe\u{301}\r\nnow").as_deref(), Ok("Caf\u{e9}\nnow"));
+        assert_eq!(message("\u{202e}gnp.exe").as_deref(), Ok("gnp.exe"));
+    }
+
+    #[test]
+    fn empty_long_and_control_texts_are_refused() {
+        assert!(matches!(message(" \n "), Err(Refusal::BadRequest(_))));
+        assert!(matches!(message("a\u{0}b"), Err(Refusal::BadRequest(_))));
+        assert!(matches!(message(&"x".repeat(MESSAGE_CHARS + 1)), Err(Refusal::TooLarge(_))));
+        assert_eq!(message(&"é".repeat(MESSAGE_CHARS)).map(|text| text.chars().count()), Ok(MESSAGE_CHARS));
+    }
+
+    #[test]
+    fn a_page_keeps_no_query() {
+        assert_eq!(page_url("https://a.example/x?mail=ada@example.org#top").as_deref(), Ok("https://a.example/x"));
+        assert!(page_url("javascript:alert(1)").is_err());
+    }
+}

@@ -1,0 +1,7 @@
+//! Deskbell: the live-chat server that a company runs itself.
+
+pub mod clock;
+pub mod domain;
+pub mod ids;
+pub mod protocol;
+pub mod tasks;

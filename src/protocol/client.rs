@@ -1,0 +1,512 @@
+//! What clients send.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{FRESH_ENTRIES, MAX_BATCH};
+use crate::{
+    domain::{Key, Lane},
+    ids::{AgentId, ConversationId},
+};
+
+/// One object of an inbound frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ClientFrame {
+    /// Asks for exactly one `ok` or `error` with the same number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
+    /// The command.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+/// The first frame of a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Connect {
+    /// A session token; never in a URL.
+    pub token: String,
+    /// What program this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientInfo>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resume: Vec<Position>,
+}
+
+/// A client's name and version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClientInfo {
+    /// For example `widget`.
+    pub name: String,
+    /// For example `1.0.0`.
+    pub version: String,
+}
+
+/// The last entry that a client has of one lane of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Position {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The epoch in which `seq` counts.
+    pub epoch: String,
+    /// The lane; `thread` when missing.
+    #[serde(default, skip_serializing_if = "Lane::is_thread")]
+    pub lane: Lane,
+    /// The last one seen.
+    pub seq: u64,
+}
+
+/// A text as sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Body {
+    /// 1 to 8,000 Unicode characters after NFC.
+    #[schema(min_length = 1, max_length = 8000)]
+    pub text: String,
+}
+
+/// A page that the visitor looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Page {
+    /// http or https; query and fragment are cut off.
+    pub url: String,
+    /// The page's title.
+    #[serde(default)]
+    pub title: String,
+}
+
+/// What the visitor filled in: a flat map, `name` and `email` known.
+pub type Fields = std::collections::BTreeMap<String, String>;
+
+/// Which heads an agent wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InboxFilter {
+    /// `open` when missing.
+    #[serde(default)]
+    pub status: StatusFilter,
+    /// `me`, `none`, `any` (when missing) or an agent's id.
+    #[serde(default)]
+    pub assignee: AssigneeFilter,
+    /// Part of the visitor's name or e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<String>,
+}
+
+/// Which conversations, by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusFilter {
+    /// Those that go on.
+    #[default]
+    Open,
+    /// Those that ended.
+    Closed,
+    /// All.
+    Any,
+}
+
+/// Which conversations, by assignee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(example = "me")]
+pub enum AssigneeFilter {
+    /// One agent's.
+    Agent(AgentId),
+    /// `me`, `none` or `any`.
+    Word(AssigneeWord),
+}
+
+impl Default for AssigneeFilter {
+    fn default() -> Self {
+        Self::Word(AssigneeWord::Any)
+    }
+}
+
+/// The words of an [`AssigneeFilter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AssigneeWord {
+    /// The asking agent's.
+    Me,
+    /// Nobody's.
+    None,
+    /// All.
+    Any,
+}
+
+/// To whom a conversation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(example = "me")]
+pub enum AssignTarget {
+    /// This agent, whoever has it now.
+    Agent(AgentId),
+    /// `me`: takes only what nobody has.
+    Me(MeWord),
+    /// `null`: back to the line.
+    Nobody,
+}
+
+/// The word `me`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MeWord {
+    /// The word.
+    Me,
+}
+
+/// What an agent says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// Takes new conversations.
+    Online,
+    /// Here, takes none.
+    Away,
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:literal $variant:ident($body:ident),)*) => {
+        /// What a client wants.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        pub enum Command {
+            $($(#[$doc])* $variant($body),)*
+        }
+
+        impl Command {
+            /// Every `type` that a client may send.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            fn parse(name: &str, line: &str) -> Option<Result<Self, serde_json::Error>> {
+                Some(match name {
+                    $($name => serde_json::from_str::<$body>(line).map(Self::$variant),)*
+                    _ => return None,
+                })
+            }
+        }
+    };
+}
+
+commands! {
+    /// First frame: who this is and where it was.
+    "connect" Connect(Connect),
+    /// A new token for the same session's subject.
+    "refresh" Refresh(Refresh),
+    /// Answers the server's `ping`.
+    "pong" Pong(Pong),
+    /// Visitors: begin a conversation.
+    "open" Open(Open),
+    /// Say something.
+    "send" Send(Send),
+    /// Agents: write an internal note.
+    "note" Note(Note),
+    /// Agents: subscribe to both lanes.
+    "watch" Watch(Watch),
+    /// Agents: unsubscribe.
+    "unwatch" Unwatch(Unwatch),
+    /// Entries before or after a `seq`.
+    "history" History(History),
+    /// Watermark.
+    "read" Read(Read),
+    /// Never stored.
+    "typing" Typing(Typing),
+    /// End a conversation.
+    "close" Close(Close),
+    /// Visitors: rate it.
+    "rate" Rate(Rate),
+    /// Visitors: the page they look at.
+    "page" Page(PageView),
+    /// Agents: the heads of conversations.
+    "inbox" Inbox(Inbox),
+    /// Agents: online or away.
+    "availability" Availability(SetAvailability),
+    /// Agents: take, give, hand back.
+    "assign" Assign(Assign),
+}
+
+/// `refresh`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Refresh {
+    /// For the same subject and project.
+    pub token: String,
+}
+
+/// `pong`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pong {}
+
+/// `open`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Open {
+    /// The same key by the same visitor gives the same conversation.
+    pub key: Key,
+    /// The first message.
+    pub body: Body,
+    /// What the visitor filled in: at most 20 fields, names of 40 and values of 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Fields>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Page>,
+}
+
+/// `send`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Send {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Makes it safe to send again.
+    pub key: Key,
+    /// What.
+    pub body: Body,
+}
+
+/// `note`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Note {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Makes it safe to send again.
+    pub key: Key,
+    /// What.
+    pub body: Body,
+}
+
+/// `watch`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Watch {
+    /// What to subscribe to.
+    pub conversation: ConversationId,
+    /// The epoch of the positions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
+    /// The last seen of the thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The last seen of the desk lane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desk_seq: Option<u64>,
+}
+
+/// `unwatch`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Unwatch {
+    /// What to unsubscribe from.
+    pub conversation: ConversationId,
+}
+
+/// `history`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct History {
+    /// Of what.
+    pub conversation: ConversationId,
+    /// Of which lane; `thread` when missing.
+    #[serde(default, skip_serializing_if = "Lane::is_thread")]
+    pub lane: Lane,
+    /// The newest ones before this `seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// The oldest ones after this `seq`. Not together with `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// How many, 1 to 200.
+    #[serde(default = "History::default_limit")]
+    pub limit: u32,
+}
+
+impl History {
+    const fn default_limit() -> u32 {
+        FRESH_ENTRIES as u32
+    }
+}
+
+/// `read`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Read {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Everything of the thread up to here.
+    pub seq: u64,
+}
+
+/// `typing`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Typing {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Whether.
+    pub on: bool,
+    /// A visitor's draft so far, if its site shows drafts to agents; at most 8,000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// `close`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Close {
+    /// What.
+    pub conversation: ConversationId,
+    /// Makes it safe to send again.
+    pub key: Key,
+}
+
+/// `rate`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Rate {
+    /// What.
+    pub conversation: ConversationId,
+    /// Makes it safe to send again.
+    pub key: Key,
+    /// 1 (bad) to 5 (good).
+    #[schema(minimum = 1, maximum = 5)]
+    pub score: u8,
+    /// At most 1,000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// `page`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PageView {
+    /// The page.
+    pub page: Page,
+}
+
+/// `inbox`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Inbox {
+    /// Which ones.
+    #[serde(default)]
+    pub filter: InboxFilter,
+    /// How many, 1 to 100.
+    #[serde(default = "Inbox::default_limit")]
+    pub limit: u32,
+    /// The `cursor` of the answer to go on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+impl Inbox {
+    const fn default_limit() -> u32 {
+        50
+    }
+}
+
+/// `availability`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SetAvailability {
+    /// What.
+    pub status: Availability,
+}
+
+/// `assign`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Assign {
+    /// What.
+    pub conversation: ConversationId,
+    /// Makes it safe to send again.
+    pub key: Key,
+    /// To whom.
+    pub to: AssignTarget,
+}
+
+/// What the server reads of an object before it knows what it is.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: std::borrow::Cow<'a, str>,
+    #[serde(default)]
+    id: Option<u32>,
+}
+
+/// Why an inbound object is not a command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Not JSON, or not an object with a `type`: the socket is closed with 4500.
+    #[error("the frame is no JSON object with a `type`")]
+    Malformed,
+    /// A `type` that this version does not know.
+    #[error("there is no command `{kind}` in this version")]
+    UnknownType {
+        /// The number to answer.
+        id: Option<u32>,
+        /// What it said.
+        kind: String,
+    },
+    /// A field is missing or of the wrong kind.
+    #[error("{message}")]
+    BadRequest {
+        /// The number to answer.
+        id: Option<u32>,
+        /// Which field, and what it takes.
+        message: String,
+    },
+}
+
+impl ClientFrame {
+    /// Reads one line of a frame.
+    pub fn parse(line: &str) -> Result<Self, ParseError> {
+        let envelope: Envelope<'_> = serde_json::from_str(line).map_err(|_| ParseError::Malformed)?;
+        let id = envelope.id;
+        match Command::parse(&envelope.kind, line) {
+            Some(Ok(command)) => Ok(Self { id, command }),
+            Some(Err(error)) => Err(ParseError::BadRequest { id, message: plain(&error) }),
+            None => Err(ParseError::UnknownType { id, kind: envelope.kind.chars().take(40).collect() }),
+        }
+    }
+
+    /// The objects of a frame, one a line; blank lines are skipped. Too many are malformed.
+    pub fn lines(frame: &str) -> Result<impl Iterator<Item = &str>, ParseError> {
+        let lines = || frame.split('\n').map(str::trim).filter(|line| !line.is_empty());
+        match lines().take(MAX_BATCH + 1).count() {
+            1..=MAX_BATCH => Ok(lines()),
+            _ => Err(ParseError::Malformed),
+        }
+    }
+}
+
+/// serde's message without the position, which means nothing to who reads the answer.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_ways_to_be_wrong_are_told_apart() {
+        assert_eq!(ClientFrame::parse("[1]"), Err(ParseError::Malformed));
+        assert_eq!(ClientFrame::parse("{\"type\":"), Err(ParseError::Malformed));
+        let deep = format!("{{\"type\":\"pong\",\"x\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
+        assert_eq!(ClientFrame::parse(&deep), Err(ParseError::Malformed));
+        assert_eq!(
+            ClientFrame::parse(r#"{"type":"dance","id":3}"#),
+            Err(ParseError::UnknownType { id: Some(3), kind: "dance".to_owned() })
+        );
+        let missing = ClientFrame::parse(r#"{"type":"unwatch","id":4}"#);
+        assert!(matches!(missing, Err(ParseError::BadRequest { id: Some(4), message }) if message.contains("conversation")));
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored() {
+        let frame = ClientFrame::parse(r#"{"type":"pong","mood":"fine"}"#);
+        assert_eq!(frame, Ok(ClientFrame { id: None, command: Command::Pong(Pong {}) }));
+    }
+
+    #[test]
+    fn assign_takes_an_id_me_or_null() {
+        let target = |json: &str| serde_json::from_str::<AssignTarget>(json).ok();
+        assert_eq!(target("null"), Some(AssignTarget::Nobody));
+        assert_eq!(target("\"me\""), Some(AssignTarget::Me(MeWord::Me)));
+        assert_eq!(target("\"you\""), None);
+    }
+
+    #[test]
+    fn a_frame_holds_one_to_sixteen_objects() {
+        assert!(ClientFrame::lines("\n \n").is_err());
+        assert_eq!(ClientFrame::lines(&"{}\n".repeat(16)).map(Iterator::count), Ok(16));
+        assert!(ClientFrame::lines(&"{}\n".repeat(17)).is_err());
+    }
+}
