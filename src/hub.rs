@@ -1,0 +1,347 @@
+//! The way up: what the bus says, brought to every session of this node that is entitled to it.
+//!
+//! The hub encodes each thing once and puts it into outboxes; it never waits for a session. Where an entry is missing, it
+//! reads the log. It does not know the desk: the two meet in the bus.
+
+mod channel;
+mod heads;
+pub mod outbox;
+mod presence;
+
+use std::{net::IpAddr, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use self::{
+    channel::{Channel, Gap},
+    heads::Heads,
+    outbox::{Outbox, OutboxLimits, StateOf},
+    presence::Presence,
+};
+pub use self::presence::{Member, Subject};
+use crate::{
+    bus::{Bus, Message, Revocation, Topic},
+    domain::{AgentRef, Entry, Lane},
+    ids::{ConversationId, ProjectId, SessionId},
+    log::Log,
+    protocol::{
+        RESUME_ENTRIES,
+        close::CloseCode,
+        server::{self, AgentCount, ServerFrame, Who},
+    },
+    tasks::Tasks,
+};
+
+/// The sessions of this node and what they listen to. Shared by all.
+#[derive(Debug)]
+pub struct Hub {
+    presence: Presence,
+    heads: Heads,
+    log: Log,
+    tasks: Tasks,
+}
+
+/// A new session's particulars.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// The token's session.
+    pub session: SessionId,
+    /// Who.
+    pub subject: Subject,
+    /// Where from.
+    pub address: IpAddr,
+    /// How much it may be behind.
+    pub limits: OutboxLimits,
+}
+
+/// A session's stay in the hub: taken out of everything when this is dropped, also by a panic.
+#[derive(Debug)]
+pub struct Stay {
+    hub: Arc<Hub>,
+    member: Arc<Member>,
+}
+
+impl std::ops::Deref for Stay {
+    type Target = Arc<Member>;
+    fn deref(&self) -> &Self::Target {
+        &self.member
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.hub.leave(&self.member);
+    }
+}
+
+impl Hub {
+    /// A hub that listens to `bus` and repairs holes from `log`.
+    pub fn start(log: Log, bus: &Bus, tasks: Tasks) -> Arc<Self> {
+        let hub = Arc::new(Self { presence: Presence::default(), heads: Heads::default(), log, tasks });
+        let sink = Arc::clone(&hub);
+        bus.attach(Arc::new(move |topic: &Topic, message: &Message| sink.receive(topic, message)));
+        hub
+    }
+
+    /// Lets a session in. It listens to its subject's own topic from now on.
+    pub fn enter(self: &Arc<Self>, arrival: Arrival) -> Stay {
+        let member = Arc::new(Member {
+            number: self.presence.number(),
+            project: arrival.project,
+            session: arrival.session,
+            subject: arrival.subject,
+            address: arrival.address,
+            outbox: Outbox::new(arrival.limits),
+            topics: Mutex::default(),
+        });
+        self.presence.insert(&member);
+        self.listen(&member, own_topic(&member));
+        if member.is_agent() {
+            self.listen(&member, Topic::Staff(member.project));
+        }
+        Stay { hub: Arc::clone(self), member }
+    }
+
+    /// Adds a session to a topic without a sequence. Again for one that is in: nothing.
+    pub fn listen(&self, member: &Arc<Member>, topic: Topic) {
+        if self.presence.channel_or_new(topic).lock().join_new(member, 0) {
+            member.topics.lock().push(topic);
+        }
+    }
+
+    /// Adds a session to a lane. Entries are held for it until [`Hub::go_on`] says what it has.
+    ///
+    /// A visitor's session can't be added to a desk lane: the answer is false, and nothing happens.
+    pub fn subscribe(&self, member: &Arc<Member>, conversation: ConversationId, lane: Lane) -> bool {
+        if lane == Lane::Desk && !member.is_agent() {
+            return false;
+        }
+        let topic = lane_topic(conversation, lane);
+        self.presence.channel_or_new(topic).lock().join(member);
+        let mut topics = member.topics.lock();
+        if !topics.contains(&topic) {
+            topics.push(topic);
+        }
+        drop(topics);
+        if lane == Lane::Desk {
+            self.tell_viewing(conversation);
+        }
+        true
+    }
+
+    /// The session has everything of the lane up to `last` (it was read from the log): live entries follow.
+    pub fn go_on(self: &Arc<Self>, member: &Member, lane: (ConversationId, Lane), epoch: &str, last: u64) {
+        let topic = lane_topic(lane.0, lane.1);
+        let Some(channel) = self.presence.channel(&topic) else { return };
+        let gap = channel.lock().go_on(member.number, last);
+        if let Some(gap) = gap {
+            self.repair(lane, epoch, gap);
+        }
+    }
+
+    /// Takes a session out of both lanes of a conversation.
+    pub fn unsubscribe(&self, member: &Member, conversation: ConversationId) {
+        for lane in [Lane::Thread, Lane::Desk] {
+            let topic = lane_topic(conversation, lane);
+            member.topics.lock().retain(|known| *known != topic);
+            self.part(member, &topic);
+        }
+    }
+
+    /// Whether a session listens to a conversation's thread.
+    pub fn hears(&self, member: &Member, conversation: ConversationId) -> bool {
+        member.topics.lock().contains(&Topic::Thread(conversation))
+    }
+
+    /// The agents of this node that look at a conversation.
+    pub fn viewing(&self, conversation: ConversationId) -> Vec<AgentRef> {
+        let channel = self.presence.channel(&Topic::Desk(conversation));
+        channel.map(|channel| channel.lock().agents()).unwrap_or_default()
+    }
+
+    /// How many visitors' and agents' sessions this node holds.
+    pub fn count(&self) -> (usize, usize) {
+        self.presence.count()
+    }
+
+    /// How many sessions of `project` this node holds.
+    pub fn count_of(&self, project: ProjectId) -> usize {
+        self.presence.count_of(project)
+    }
+
+    /// How many sessions the same subject holds on this node.
+    pub fn count_like(&self, member: &Member) -> usize {
+        self.presence.channel(&own_topic(member)).map_or(0, |channel| channel.lock().len())
+    }
+
+    /// How many topics have listeners.
+    pub fn topics(&self) -> usize {
+        self.presence.channels()
+    }
+
+    fn leave(&self, member: &Member) {
+        self.presence.remove(member);
+        let topics = std::mem::take(&mut *member.topics.lock());
+        for topic in &topics {
+            self.part(member, topic);
+        }
+    }
+
+    fn part(&self, member: &Member, topic: &Topic) {
+        let Some(channel) = self.presence.channel(topic) else { return };
+        let left = channel.lock().leave(member.number);
+        drop(channel);
+        self.presence.prune(topic);
+        if let (true, Topic::Desk(conversation)) = (left, topic) {
+            self.tell_viewing(*conversation);
+        }
+    }
+
+    /// What the bus says. Called in the order of publication; must not block.
+    fn receive(self: &Arc<Self>, topic: &Topic, message: &Message) {
+        match message {
+            Message::Entries { epoch, entries } => self.receive_entries(topic, epoch, entries),
+            Message::Head(head) => self.heads.changed(self, head),
+            Message::Read { conversation, by, seq } => {
+                let update = server::ReadUpdate { conversation: *conversation, by: *by, seq: *seq };
+                let of = StateOf::Read(conversation.as_uuid(), who_uuid(*by));
+                self.set(topic, of, &ServerFrame::Read(update), |_| false);
+            }
+            Message::Typing { conversation, by, on, text } => {
+                let update =
+                    server::TypingUpdate { conversation: *conversation, by: *by, on: *on, text: text.clone() };
+                let of = StateOf::Typing(conversation.as_uuid(), who_uuid(*by));
+                let typist = *by;
+                self.set(topic, of, &ServerFrame::Typing(update), |member| Some(typist) == member.agent().map(Who::Agent));
+            }
+            Message::AgentPresence { agent, status, load } => {
+                let frame = ServerFrame::Presence(server::Presence::Agent { agent: *agent, status: *status, load: *load });
+                self.set(topic, StateOf::Presence(Some(agent.as_uuid())), &frame, |_| false);
+            }
+            Message::Queue { conversation, queue } => {
+                let update = server::QueueUpdate { conversation: *conversation, queue: *queue };
+                self.set(topic, StateOf::Queue(conversation.as_uuid()), &ServerFrame::Queue(update), |_| false);
+            }
+            Message::AgentsOnline { online } => self.tell_visitors(topic, *online),
+            Message::Opened { conversation } => self.join_opened(topic, *conversation),
+            Message::Revoked(revocation) => self.revoke(revocation),
+        }
+    }
+
+    fn receive_entries(self: &Arc<Self>, topic: &Topic, epoch: &str, entries: &[Arc<Entry>]) {
+        let (Some(channel), Some(lane)) = (self.presence.channel(topic), lane_of(topic)) else { return };
+        let mut gaps = Vec::new();
+        let mut listeners = channel.lock();
+        for entry in entries {
+            gaps.extend(listeners.deliver(entry.seq, &encode_entry(entry, epoch)));
+        }
+        drop(listeners);
+        for gap in gaps {
+            self.repair(lane, epoch, gap);
+        }
+    }
+
+    fn set(&self, topic: &Topic, of: StateOf, frame: &ServerFrame, except: impl Fn(&Member) -> bool) {
+        if let Some(channel) = self.presence.channel(topic) {
+            channel.lock().set(of, &frame.encode().into(), except);
+        }
+    }
+
+    /// A visitor opened a conversation in one of its sessions: all of them hear it from its first entry.
+    fn join_opened(&self, topic: &Topic, conversation: ConversationId) {
+        let Some(own) = self.presence.channel(topic) else { return };
+        let members = own.lock().members();
+        let thread = Topic::Thread(conversation);
+        let channel = self.presence.channel_or_new(thread);
+        for member in members {
+            if channel.lock().join_new(&member, 0) {
+                member.topics.lock().push(thread);
+            }
+        }
+    }
+
+    fn tell_visitors(&self, topic: &Topic, online: u32) {
+        let Topic::Lobby(project) = *topic else { return };
+        let presence = server::Presence::Agents { agents: AgentCount { online } };
+        let frame: Utf8Bytes = ServerFrame::Presence(presence).encode().into();
+        for member in self.presence.members(|member| member.project == project && !member.is_agent()) {
+            member.outbox.set(StateOf::Presence(None), frame.clone());
+        }
+    }
+
+    fn tell_viewing(&self, conversation: ConversationId) {
+        let topic = Topic::Desk(conversation);
+        let frame = ServerFrame::Viewing(server::Viewing { conversation, agents: self.viewing(conversation) });
+        self.set(&topic, StateOf::Viewing(conversation.as_uuid()), &frame, |_| false);
+    }
+
+    fn revoke(&self, revocation: &Revocation) {
+        let (wanted, code): (Box<dyn Fn(&Member) -> bool>, _) = match *revocation {
+            Revocation::Session(session) => (Box::new(move |member| member.session == session), CloseCode::Unauthorized),
+            Revocation::Agent(agent) => (Box::new(move |member| member.agent() == Some(agent)), CloseCode::Unauthorized),
+            Revocation::Visitor(project, visitor) => (
+                Box::new(move |member| member.project == project && member.subject == Subject::Visitor(visitor)),
+                CloseCode::Banned,
+            ),
+        };
+        for member in self.presence.members(wanted) {
+            member.outbox.end(code);
+        }
+    }
+
+    /// Fills a listener's hole from the log, in the background. Further behind than a resume reaches: it starts over.
+    fn repair(self: &Arc<Self>, lane: (ConversationId, Lane), epoch: &str, gap: Gap) {
+        metrics::counter!("deskbell_gaps_repaired_total").increment(1);
+        let (hub, epoch) = (Arc::clone(self), epoch.to_owned());
+        self.tasks.spawn(async move {
+            let missed = hub.log.read_after(lane.0, lane.1, gap.last, RESUME_ENTRIES).await;
+            let entries = match missed {
+                Ok(entries) if (entries.len() as u64) < RESUME_ENTRIES => entries,
+                _ => return gap.member.outbox.end(CloseCode::Resync),
+            };
+            let mut last = gap.last;
+            for entry in &entries {
+                gap.member.outbox.push(encode_entry(entry, &epoch));
+                last = entry.seq;
+            }
+            hub.go_on(&gap.member, lane, &epoch, last);
+        });
+    }
+}
+
+/// The topic that brings a session what is for its subject alone.
+fn own_topic(member: &Member) -> Topic {
+    match &member.subject {
+        Subject::Visitor(visitor) => Topic::Visitor(member.project, *visitor),
+        Subject::Agent(agent) => Topic::Agent(agent.id),
+    }
+}
+
+const fn lane_topic(conversation: ConversationId, lane: Lane) -> Topic {
+    match lane {
+        Lane::Thread => Topic::Thread(conversation),
+        Lane::Desk => Topic::Desk(conversation),
+    }
+}
+
+const fn lane_of(topic: &Topic) -> Option<(ConversationId, Lane)> {
+    match topic {
+        Topic::Thread(conversation) => Some((*conversation, Lane::Thread)),
+        Topic::Desk(conversation) => Some((*conversation, Lane::Desk)),
+        _ => None,
+    }
+}
+
+fn encode_entry(entry: &Entry, epoch: &str) -> Utf8Bytes {
+    ServerFrame::Entry(Box::new(server::Entry::of(entry, epoch))).encode().into()
+}
+
+const fn who_uuid(who: Who) -> uuid::Uuid {
+    match who {
+        Who::Visitor(id) => id.as_uuid(),
+        Who::Agent(id) => id.as_uuid(),
+    }
+}

@@ -1,0 +1,212 @@
+//! What waits to be written to one session: bounded, and never waited for.
+//!
+//! Two shelves. *Frames* are what happened: kept in order, and when one does not fit, the session is closed as a slow
+//! consumer, because nothing may be dropped silently. *States* (typing, presence, a place in line) are worth only their
+//! newest value: a newer one takes the place of an older one, and they go first.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use uuid::Uuid;
+
+use crate::protocol::close::CloseCode;
+
+/// How much a session may be behind.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxLimits {
+    /// Frames.
+    pub frames: usize,
+    /// Bytes of frames and states together.
+    pub bytes: usize,
+}
+
+/// What a state is the newest value of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateOf {
+    /// Who types in a conversation: the conversation and the person.
+    Typing(Uuid, Uuid),
+    /// An agent's presence, or with no agent the count of those online.
+    Presence(Option<Uuid>),
+    /// A conversation's place in line.
+    Queue(Uuid),
+    /// Who looks at a conversation.
+    Viewing(Uuid),
+    /// How far somebody has read a conversation: the conversation and the side.
+    Read(Uuid, Uuid),
+    /// A conversation's head.
+    Head(Uuid),
+}
+
+/// The queue of one session. Filled by the hub, emptied by the session's task.
+#[derive(Debug)]
+pub struct Outbox {
+    shelves: Mutex<Shelves>,
+    wake: Notify,
+    limits: OutboxLimits,
+}
+
+/// Allocates nothing until something is put on it.
+#[derive(Debug, Default)]
+struct Shelves {
+    states: Vec<(StateOf, Utf8Bytes)>,
+    frames: VecDeque<Utf8Bytes>,
+    bytes: usize,
+    ending: Option<CloseCode>,
+}
+
+/// What [`Outbox::take`] gives: states first, then frames in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The newest value of each state.
+    pub states: Vec<(StateOf, Utf8Bytes)>,
+    /// What happened, in order.
+    pub frames: VecDeque<Utf8Bytes>,
+    /// The session is to be closed, after this batch.
+    pub ending: Option<CloseCode>,
+}
+
+impl Outbox {
+    /// An empty one.
+    pub fn new(limits: OutboxLimits) -> Self {
+        Self { shelves: Mutex::default(), wake: Notify::new(), limits }
+    }
+
+    /// Puts a frame at the end. When it does not fit, the session is over: 4002, it resumes from the log.
+    pub fn push(&self, frame: Utf8Bytes) {
+        let mut shelves = self.shelves.lock();
+        if shelves.ending.is_some() {
+            return;
+        }
+        let full = shelves.frames.len() >= self.limits.frames || shelves.bytes + frame.len() > self.limits.bytes;
+        if full {
+            metrics::counter!("deskbell_slow_consumers_total").increment(1);
+            shelves.end(CloseCode::SlowConsumer);
+        } else {
+            shelves.bytes += frame.len();
+            shelves.frames.push_back(frame);
+        }
+        drop(shelves);
+        self.wake.notify_one();
+    }
+
+    /// Puts the newest value of a state in the place of an older one. When it does not fit, it is dropped: the next one tells.
+    pub fn set(&self, of: StateOf, frame: Utf8Bytes) {
+        let mut shelves = self.shelves.lock();
+        if shelves.ending.is_some() {
+            return;
+        }
+        if let Some(position) = shelves.states.iter().position(|(known, _)| *known == of) {
+            let (_, old) = shelves.states.swap_remove(position);
+            shelves.bytes -= old.len();
+        }
+        // A head is a state that must arrive: without it an agent would not see a chat.
+        let fits = shelves.bytes + frame.len() <= self.limits.bytes && shelves.states.len() < self.limits.frames;
+        if fits {
+            shelves.bytes += frame.len();
+            shelves.states.push((of, frame));
+        } else if matches!(of, StateOf::Head(_)) {
+            metrics::counter!("deskbell_slow_consumers_total").increment(1);
+            shelves.end(CloseCode::SlowConsumer);
+        }
+        drop(shelves);
+        self.wake.notify_one();
+    }
+
+    /// Ends the session with `code`. The first ending counts.
+    pub fn end(&self, code: CloseCode) {
+        let mut shelves = self.shelves.lock();
+        if shelves.ending.is_none() {
+            shelves.ending = Some(code);
+        }
+        drop(shelves);
+        self.wake.notify_one();
+    }
+
+    /// Returns when there may be something to take. Cancel-safe.
+    pub async fn ready(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Takes everything, and gives the memory back: an idle session keeps none.
+    pub fn take(&self) -> Batch {
+        let mut shelves = self.shelves.lock();
+        shelves.bytes = 0;
+        Batch {
+            states: std::mem::take(&mut shelves.states),
+            frames: std::mem::take(&mut shelves.frames),
+            ending: shelves.ending,
+        }
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.shelves.lock().bytes
+    }
+}
+
+impl Shelves {
+    /// Nothing more will be written: what waits is in the log or worth nothing.
+    fn end(&mut self, code: CloseCode) {
+        self.ending = Some(code);
+        self.frames = VecDeque::new();
+        self.states = Vec::new();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox() -> Outbox {
+        Outbox::new(OutboxLimits { frames: 3, bytes: 100 })
+    }
+
+    #[test]
+    fn a_frame_that_does_not_fit_ends_the_session() {
+        let by_count = outbox();
+        for _ in 0..4 {
+            by_count.push("x".into());
+        }
+        assert_eq!(by_count.take().ending, Some(CloseCode::SlowConsumer));
+        let by_bytes = outbox();
+        by_bytes.push("x".repeat(60).into());
+        by_bytes.push("x".repeat(60).into());
+        let batch = by_bytes.take();
+        assert_eq!((batch.ending, batch.frames.len()), (Some(CloseCode::SlowConsumer), 0));
+    }
+
+    #[test]
+    fn of_a_state_only_the_newest_is_kept() {
+        let outbox = outbox();
+        let of = StateOf::Queue(Uuid::nil());
+        outbox.set(of, "old".into());
+        outbox.set(of, "new".into());
+        let batch = outbox.take();
+        assert_eq!(batch.states, vec![(of, "new".into())]);
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn a_state_that_does_not_fit_is_dropped_but_a_head_is_not() {
+        let outbox = outbox();
+        outbox.push("x".repeat(99).into());
+        outbox.set(StateOf::Queue(Uuid::nil()), "position".into());
+        assert_eq!(outbox.take().ending, None);
+        outbox.push("x".repeat(99).into());
+        outbox.set(StateOf::Head(Uuid::nil()), "head".into());
+        assert_eq!(outbox.take().ending, Some(CloseCode::SlowConsumer));
+    }
+
+    #[test]
+    fn the_first_ending_counts_and_nothing_follows_it() {
+        let outbox = outbox();
+        outbox.end(CloseCode::Unauthorized);
+        outbox.end(CloseCode::Draining);
+        outbox.push("late".into());
+        let batch = outbox.take();
+        assert_eq!((batch.ending, batch.frames.len()), (Some(CloseCode::Unauthorized), 0));
+    }
+}

@@ -1,0 +1,128 @@
+//! Who is here: every session of this node, and which topics each listens to.
+//!
+//! The only file that names `DashMap`. A guard never leaves a method: what is returned is a clone, and no method calls
+//! another of the same map under a guard. Both have frozen servers in production.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+
+use super::{channel::Channel, outbox::Outbox};
+use crate::{
+    bus::Topic,
+    domain::AgentRef,
+    ids::{AgentId, ProjectId, SessionId, VisitorId},
+};
+
+/// Who is at the other end of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A visitor.
+    Visitor(VisitorId),
+    /// An agent.
+    Agent(AgentRef),
+}
+
+/// One session on this node: a socket whose client said who it is.
+#[derive(Debug)]
+pub struct Member {
+    /// Unique on this node while it runs.
+    pub number: u64,
+    /// The project it belongs to; nothing of another reaches it.
+    pub project: ProjectId,
+    /// The token's session.
+    pub session: SessionId,
+    /// Who.
+    pub subject: Subject,
+    /// Where from.
+    pub address: IpAddr,
+    /// What waits to be written to it.
+    pub outbox: Outbox,
+    /// What it listens to, so that it can be taken out of everything at its end.
+    pub(super) topics: Mutex<Vec<Topic>>,
+}
+
+impl Member {
+    /// Whether it may see the desk lane.
+    pub const fn is_agent(&self) -> bool {
+        matches!(self.subject, Subject::Agent(_))
+    }
+
+    /// Which agent it is.
+    pub const fn agent(&self) -> Option<AgentId> {
+        match &self.subject {
+            Subject::Agent(agent) => Some(agent.id),
+            Subject::Visitor(_) => None,
+        }
+    }
+}
+
+/// The map of sessions and the map of topics, sharded.
+#[derive(Debug, Default)]
+pub(super) struct Presence {
+    members: DashMap<u64, Arc<Member>>,
+    channels: DashMap<Topic, Arc<Mutex<Channel>>>,
+    next: AtomicU64,
+    agents: AtomicUsize,
+}
+
+impl Presence {
+    /// A number for a new member.
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn insert(&self, member: &Arc<Member>) {
+        self.agents.fetch_add(usize::from(member.is_agent()), Ordering::Relaxed);
+        self.members.insert(member.number, Arc::clone(member));
+    }
+
+    pub(super) fn remove(&self, member: &Member) {
+        if self.members.remove(&member.number).is_some() {
+            self.agents.fetch_sub(usize::from(member.is_agent()), Ordering::Relaxed);
+        }
+    }
+
+    /// How many visitors' and how many agents' sessions there are.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let agents = self.agents.load(Ordering::Relaxed);
+        (self.members.len().saturating_sub(agents), agents)
+    }
+
+    /// How many sessions a project has on this node.
+    pub(super) fn count_of(&self, project: ProjectId) -> usize {
+        self.members.iter().filter(|member| member.project == project).count()
+    }
+
+    /// Every member that `wanted` wants. Walks all sessions: for what happens seldom.
+    pub(super) fn members(&self, wanted: impl Fn(&Member) -> bool) -> Vec<Arc<Member>> {
+        self.members.iter().filter(|member| wanted(member)).map(|member| Arc::clone(member.value())).collect()
+    }
+
+    /// The channel of `topic`, if anyone listens.
+    pub(super) fn channel(&self, topic: &Topic) -> Option<Arc<Mutex<Channel>>> {
+        self.channels.get(topic).map(|channel| Arc::clone(channel.value()))
+    }
+
+    /// The channel of `topic`, made if there is none.
+    pub(super) fn channel_or_new(&self, topic: Topic) -> Arc<Mutex<Channel>> {
+        Arc::clone(self.channels.entry(topic).or_default().value())
+    }
+
+    /// Takes an empty channel out. One that somebody holds, perhaps to join it, stays.
+    pub(super) fn prune(&self, topic: &Topic) {
+        self.channels.remove_if(topic, |_, channel| Arc::strong_count(channel) == 1 && channel.lock().is_empty());
+    }
+
+    /// How many topics have listeners.
+    pub(super) fn channels(&self) -> usize {
+        self.channels.len()
+    }
+}
