@@ -1,6 +1,7 @@
 //! Deskbell: the live-chat server that a company runs itself.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod ids;
 pub mod protocol;

@@ -1,0 +1,267 @@
+//! The configuration: TOML file, then `DESKBELL_` environment, then flags. Read whole, refused whole, redacts itself.
+//!
+//! A key that nobody knows is a mistake, and all mistakes are told at once. `deploy/deskbell.example.toml` is generated from
+//! the tables here.
+
+mod limits;
+mod origin;
+mod reader;
+mod secret;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use ipnet::IpNet;
+
+use self::reader::Reader;
+pub use self::{
+    limits::{Limit, Limits},
+    origin::Origin,
+    secret::Secret,
+    settings::example,
+};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where widget, console, API and WebSocket listen.
+    pub listen: SocketAddr,
+    /// How the outside reaches that; without it, the listening address serves.
+    pub public_url: Option<Origin>,
+    /// The folder of the database and of generated files.
+    pub data_dir: PathBuf,
+    /// Where health and metrics listen; never public.
+    pub admin_listen: SocketAddr,
+    /// `sqlite`, or a `postgres://` address, which may hold a password.
+    pub database_url: Secret,
+    /// Certificate and key; without them plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Networks whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long a session token holds, in seconds.
+    pub token_ttl_s: u64,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines there are, as a filter of `tracing`.
+    pub log_level: String,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// The certificate chain and its key, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+impl std::str::FromStr for LogFormat {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Text, Self::Json].into_iter().find(|format| format.as_str() == text).ok_or(())
+    }
+}
+
+/// A configuration that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be read.
+    #[error("read {path}: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Every mistake there is.
+    #[error("accept the configuration:\n{}", Mistakes(.0))]
+    Mistakes(Vec<String>),
+}
+
+/// Mistakes, one a line.
+struct Mistakes<'a>(&'a [String]);
+
+impl fmt::Display for Mistakes<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(at, mistake)| {
+            let end = if at + 1 == self.0.len() { "" } else { "\n" };
+            write!(out, "  - {mistake}{end}")
+        })
+    }
+}
+
+/// Where settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The TOML file, if one is named.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: Vec<(String, String)>,
+    /// Keys and values given as flags.
+    pub flags: Vec<(String, String)>,
+}
+
+impl Config {
+    /// Reads all sources.
+    pub fn load(sources: Sources) -> Result<Self, Error> {
+        let text = sources.file.as_deref().map(read_file).transpose()?;
+        let name = sources.file.as_deref().map(Path::display).map(|path| path.to_string()).unwrap_or_default();
+        let table = match text.map(|text| text.parse::<toml::Table>()) {
+            Some(Err(syntax)) => return Err(Error::Mistakes(vec![format!("{name} is not TOML: {syntax}")])),
+            Some(Ok(table)) => Some((name.as_str(), table)),
+            None => None,
+        };
+        Self::read(Reader::new(table, sources.environment.into_iter(), &sources.flags))
+    }
+
+    fn read(mut reader: Reader) -> Result<Self, Error> {
+        let config = Self {
+            listen: reader.parsed("listen", ADDRESS).unwrap_or(loopback(8080)),
+            public_url: reader.optional("public_url", "an address such as https://chat.example.org, without a path"),
+            data_dir: reader.text("data_dir").map_or_else(|| "./data".into(), PathBuf::from),
+            admin_listen: reader.parsed("admin.listen", ADDRESS).unwrap_or(loopback(9464)),
+            database_url: database_url(&mut reader),
+            tls: tls_files(&mut reader),
+            trusted_proxies: reader.networks("proxies.trusted"),
+            token_ttl_s: reader.number("tokens.ttl_s", 900, 60, 3_600),
+            log_format: reader.parsed("log.format", "\"text\" or \"json\"").unwrap_or_default(),
+            log_level: reader.text("log.level").unwrap_or_else(|| "info".to_owned()),
+            limits: Limits::read(&mut reader),
+        };
+        config.check(&mut reader);
+        match reader.finish(&settings::keys()) {
+            mistakes if mistakes.is_empty() => Ok(config),
+            mistakes => Err(Error::Mistakes(mistakes)),
+        }
+    }
+
+    /// What no single key shows.
+    fn check(&self, reader: &mut Reader) {
+        if reader.text("redis.url").is_some_and(|url| !url.is_empty()) {
+            reader.mistake("redis.url is not supported by this version: it runs on one node; leave it empty");
+        }
+        if !self.listen.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty() {
+            reader.mistake(format!(
+                "listen = \"{}\" would serve plain HTTP to the network: set tls.cert_file and tls.key_file, \
+                 or proxies.trusted when a proxy in front does TLS",
+                self.listen
+            ));
+        }
+        if self.public_url.as_ref().is_some_and(|url| !url.is_https() && !url.is_loopback()) {
+            reader.mistake("public_url takes https: browsers keep sign-in cookies and notifications from plain HTTP");
+        }
+        if self.tls.is_some() && self.public_url.as_ref().is_some_and(|url| !url.is_https()) {
+            reader.mistake("public_url takes https when tls.cert_file is set");
+        }
+        if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
+            reader.mistake(
+                "log.level takes error, warn, info, debug or trace, or a filter such as \"info,deskbell=debug\"",
+            );
+        }
+    }
+
+    /// The effective configuration as TOML, secrets as `****`.
+    pub fn show(&self) -> String {
+        settings::show(self)
+    }
+}
+
+/// What an address key takes.
+const ADDRESS: &str = "an address such as \"127.0.0.1:8080\"";
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn read_file(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })
+}
+
+/// `database.url`, or what the file that `database.url_file` names holds.
+fn database_url(reader: &mut Reader) -> Secret {
+    let given = reader.text("database.url");
+    let file = reader.text("database.url_file").filter(|path| !path.is_empty());
+    let url = match (given, file) {
+        (Some(_), Some(_)) => {
+            reader.mistake("database.url and database.url_file are both given: which one counts?");
+            None
+        }
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) => {
+                reader.mistake(format!("database.url_file: {path} can't be read: {error}"));
+                None
+            }
+        },
+        (given, None) => given,
+    };
+    let url = url.unwrap_or_else(|| "sqlite".to_owned());
+    if url != "sqlite" && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        reader.mistake("database.url takes \"sqlite\" or an address such as postgres://user:password@host/name");
+    }
+    Secret::new(url)
+}
+
+fn tls_files(reader: &mut Reader) -> Option<TlsFiles> {
+    let mut file = |key: &str| {
+        let path = reader.text(key).filter(|path| !path.is_empty()).map(PathBuf::from)?;
+        if let Err(error) = std::fs::File::open(&path) {
+            reader.mistake(format!("{key}: {} can't be read: {error}", path.display()));
+        }
+        Some(path)
+    };
+    match (file("tls.cert_file"), file("tls.key_file")) {
+        (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+        (None, None) => None,
+        _ => {
+            reader.mistake("tls.cert_file and tls.key_file come together");
+            None
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8080),
+            public_url: None,
+            data_dir: "./data".into(),
+            admin_listen: loopback(9464),
+            database_url: Secret::new("sqlite".to_owned()),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            token_ttl_s: 900,
+            log_format: LogFormat::Text,
+            log_level: "info".to_owned(),
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use super::*;
+
+fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let table = toml.parse().unwrap_or_else(|error| panic!("{error}"));
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    match Config::read(Reader::new(Some(("test.toml", table)), environment, &[])) {
+        Ok(config) => Ok(config),
+        Err(Error::Mistakes(mistakes)) => Err(mistakes),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn nothing_given_gives_the_defaults() {
+    assert_eq!(load("", &[]), Ok(Config::default()));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let toml = r#"
+        listen = "0.0.0.0:80"
+        lisen = "127.0.0.1:1"
+        redis.url = "redis://localhost"
+        tokens.ttl_s = 5
+        tls.cert_file = "/nowhere/cert.pem"
+        log.format = "xml"
+        log.level = "info,deskbell=loud"
+        proxies.trusted = ["10.0.0.0/40"]
+        [limits]
+        frame_bytes = "big"
+    "#;
+    let mistakes = load(toml, &[("DESKBELL_DATABSE__URL", "x")]).err().unwrap_or_default().join("\n");
+    for part in [
+        "plain HTTP to the network",
+        "lisen is no setting (test.toml); did you mean listen?",
+        "redis.url is not supported",
+        "tokens.ttl_s takes a whole number from 60 to 3600",
+        "/nowhere/cert.pem can't be read",
+        "come together",
+        "log.format takes",
+        "log.level takes",
+        "proxies.trusted takes a list",
+        "limits.frame_bytes takes a whole number",
+        "databse.url is no setting (DESKBELL_DATABSE__URL); did you mean database.url?",
+    ] {
+        assert!(mistakes.contains(part), "{part:?} is not in:\n{mistakes}");
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let config = load(
+        "limits.write_burst = 7\nlisten = \"127.0.0.1:1\"",
+        &[
+            ("DESKBELL_LISTEN", "127.0.0.1:2"),
+            ("DESKBELL_LIMITS__EXEMPT", "127.0.0.0/8, ::1/128"),
+            ("DESKBELL_LIMITS__FRAGMENTS", "32"),
+            ("DESKBELL_CONFIG", "/etc/deskbell.toml"),
+            ("PATH", "/bin"),
+        ],
+    );
+    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    assert_eq!(config.listen.port(), 2);
+    assert_eq!((config.limits.write_burst, config.limits.fragments, config.limits.exempt.len()), (7, 32, 2));
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let config = load("database.url = \"postgres://desk:hunter22@db/desk\"", &[]);
+    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    assert!(config.show().contains("database.url = \"****\""));
+    assert!(!format!("{config:?}").contains("hunter22"));
+}
+
+#[test]
+fn what_is_shown_can_be_read_back() {
+    let config = Config { token_ttl_s: 120, ..Config::default() };
+    assert_eq!(load(&config.show(), &[]), Ok(config));
+}
+
+#[test]
+fn the_example_file_is_current_and_means_the_defaults() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/deskbell.example.toml");
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(path, example()).unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), example(), "`make gen` brings {path} up to date");
+    let uncommented: Vec<String> = example()
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| !line.starts_with(' '))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(load(&uncommented.join("\n"), &[]), Ok(Config::default()));
+}
