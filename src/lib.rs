@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod edge;
 pub mod ids;
 pub mod protocol;
 pub mod tasks;

@@ -287,6 +287,7 @@ pub struct Watched {
     /// Who rings.
     pub visitor: VisitorCard,
     /// Who has it.
+    #[schema(required)]
     pub assignee: Option<AgentName>,
     /// How far both sides have read.
     pub read: ReadMarks,
@@ -377,8 +378,10 @@ pub struct Head {
     /// Who rings.
     pub visitor: VisitorName,
     /// Whose it is.
+    #[schema(required)]
     pub assignee: Option<AgentId>,
     /// Since when the visitor waits for an answer.
+    #[schema(required)]
     pub waiting_since: Option<Millis>,
     /// Entries of the thread that no agent has read.
     pub unread: u64,
