@@ -50,8 +50,10 @@ export interface Pending {
 }
 
 export interface Failure {
-  readonly code: ErrorCode | "offline" | "full" | (string & {});
+  readonly code: ErrorCode | "full" | "discarded" | (string & {});
   readonly message: string;
+  /** The same thing may succeed when it is asked for again. */
+  readonly retryable?: boolean;
 }
 
 export interface Typing {

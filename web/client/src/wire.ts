@@ -150,3 +150,60 @@ export type ReadCommand =
 export type Signal =
   | { readonly type: "read"; readonly conversation: string; readonly seq: number }
   | { readonly type: "typing"; readonly conversation: string; readonly on: boolean; readonly text?: string };
+
+/** Where a lane was left; the server goes on from there. */
+export interface ResumePosition {
+  readonly conversation: string;
+  readonly epoch: string;
+  readonly lane?: "desk";
+  readonly seq: number;
+}
+
+/** A conversation as `connect` and `watch` hand it over. */
+export interface Opened {
+  readonly conversation: string;
+  readonly epoch: string;
+  readonly status: ConversationStatus;
+  readonly seq: number;
+  readonly desk_seq?: number;
+  readonly resumed?: boolean;
+  readonly entries?: readonly Entry[];
+  readonly read?: ReadMarks;
+  readonly assignee?: Person | null;
+  readonly queue?: QueuePosition;
+  readonly visitor?: VisitorCard;
+  readonly viewing?: readonly Person[];
+}
+
+export interface ConnectReply {
+  readonly session: string;
+  readonly kind: "visitor" | "agent";
+  readonly subject: string;
+  readonly name?: string;
+  readonly heartbeat_ms: number;
+  readonly token_ttl_ms: number;
+  readonly max_frame_bytes: number;
+  readonly reconnect_window_ms: number;
+  readonly conversations?: readonly Opened[];
+  readonly role?: Role;
+  /** Visitors get a count, agents their colleagues. */
+  readonly agents?: { readonly online: number } | readonly AgentInfo[];
+}
+
+export type EntryFrame = Entry & { readonly type: "entry"; readonly conversation: string; readonly epoch: string };
+
+/** Everything that the server sends. */
+export type Frame =
+  | { readonly type: "ok"; readonly id?: number }
+  | { readonly type: "error"; readonly id?: number; readonly code: ErrorCode; readonly message: string; readonly retry_ms?: number }
+  | { readonly type: "ping" }
+  | { readonly type: "token_expiring"; readonly in_ms: number }
+  | EntryFrame
+  | { readonly type: "read"; readonly conversation: string; readonly by: Sender; readonly seq: number }
+  | { readonly type: "typing"; readonly conversation: string; readonly by: Sender; readonly on: boolean; readonly text?: string }
+  | { readonly type: "presence"; readonly agents: { readonly online: number } }
+  | { readonly type: "presence"; readonly agent: string; readonly status: AgentStatus; readonly load: number }
+  | { readonly type: "queue"; readonly conversation: string; readonly position: number; readonly eta_ms?: number }
+  | { readonly type: "inbox"; readonly conversation: Head; readonly counts?: Counts }
+  | { readonly type: "viewing"; readonly conversation: string; readonly agents: readonly Person[] }
+  | ({ readonly type: "notice" } & Notice);

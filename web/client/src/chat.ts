@@ -1,0 +1,115 @@
+/** What entries and frames do to one conversation. Pure: values in, values out. */
+import { append, NO_ENTRIES } from "./lane.ts";
+import type { Conversation, Typing } from "./state.ts";
+import type { Entry, LaneName, Opened, QueuePosition, ReadMarks, Sender } from "./wire.ts";
+
+/** The protocol ends a `typing` after 5 s without another; the network may take a little longer. */
+const TYPING_MS = 6_000;
+
+export function blank(id: string, epoch: string, local: boolean): Conversation {
+  return {
+    id,
+    local,
+    epoch,
+    status: "open",
+    thread: NO_ENTRIES,
+    desk: NO_ENTRIES,
+    pending: [],
+    read: { visitor: 0, agent: 0 },
+    unread: 0,
+    typing: [],
+    viewing: [],
+    live: false,
+  };
+}
+
+export const laneOf = (entry: { readonly lane?: LaneName }): LaneName => entry.lane ?? "thread";
+
+/** The conversation with these entries of both lanes, and those of them that were new. */
+export function absorb(chat: Conversation, entries: readonly Entry[]): { chat: Conversation; fresh: readonly Entry[] } {
+  const fresh = entries.filter((entry) => entry.seq > chat[laneOf(entry)].last);
+  if (fresh.length === 0) return { chat, fresh };
+  const thread = append(chat.thread, fresh.filter((entry) => laneOf(entry) === "thread"));
+  const desk = append(chat.desk, fresh.filter((entry) => laneOf(entry) === "desk"));
+  return { chat: fresh.reduce(consequences, { ...chat, thread, desk }), fresh };
+}
+
+function consequences(chat: Conversation, entry: Entry): Conversation {
+  switch (entry.event) {
+    case "message":
+      return { ...chat, typing: chat.typing.filter((typing) => !same(typing.by, entry.from)) };
+    case "closed":
+      return without({ ...chat, status: "closed" }, "queue");
+    case "reopened":
+      return { ...chat, status: "open" };
+    case "joined":
+      return without({ ...chat, assignee: entry.body.agent }, "queue");
+    case "left":
+      return chat.assignee?.id === entry.body.agent.id ? without(chat, "assignee") : chat;
+    case "rated":
+      return { ...chat, rating: entry.body };
+    default:
+      return chat;
+  }
+}
+
+/** What the server says the conversation is, beside its entries. */
+export function described(chat: Conversation, opened: Omit<Opened, "conversation" | "seq">): Conversation {
+  const { visitor, viewing, read } = opened;
+  const known = { ...chat, epoch: opened.epoch, status: opened.status, live: true };
+  return {
+    ...queued(assigned(known, opened.assignee ?? undefined), opened.queue),
+    ...(read && { read: furthest(chat.read, read) }),
+    ...(visitor && { visitor }),
+    ...(viewing && { viewing }),
+  };
+}
+
+function assigned(chat: Conversation, assignee: Conversation["assignee"]): Conversation {
+  return assignee ? { ...chat, assignee } : without(chat, "assignee");
+}
+
+export function queued(chat: Conversation, queue: QueuePosition | undefined): Conversation {
+  return queue ? { ...chat, queue } : without(chat, "queue");
+}
+
+/** One's own mark may be ahead of what the server has heard. */
+function furthest(a: ReadMarks, b: ReadMarks): ReadMarks {
+  return { visitor: Math.max(a.visitor, b.visitor), agent: Math.max(a.agent, b.agent) };
+}
+
+export function marked(chat: Conversation, kind: "visitor" | "agent", seq: number): Conversation {
+  return seq > chat.read[kind] ? { ...chat, read: { ...chat.read, [kind]: seq } } : chat;
+}
+
+export function typed(chat: Conversation, by: Sender, on: boolean, text: string | undefined): Conversation {
+  const others = chat.typing.filter((typing) => !same(typing.by, by));
+  if (!on) return others.length === chat.typing.length ? chat : { ...chat, typing: others };
+  const typing: Typing = { by, until: Date.now() + TYPING_MS, ...(text !== undefined && { text }) };
+  return { ...chat, typing: [...others, typing] };
+}
+
+export function stillTyping(chat: Conversation, now: number): Conversation {
+  const typing = chat.typing.filter(({ until }) => until > now);
+  return typing.length === chat.typing.length ? chat : { ...chat, typing };
+}
+
+/** Messages of the other side beyond one's own mark, as far as they are loaded. */
+export function unread(chat: Conversation, own: "visitor" | "agent"): number {
+  let count = 0;
+  for (let i = chat.thread.entries.length - 1; i >= 0; i--) {
+    const entry = chat.thread.entries[i]!;
+    if (entry.seq <= chat.read[own]) break;
+    const others = own === "visitor" ? entry.from.kind !== "visitor" : entry.from.kind === "visitor";
+    if (others && entry.event === "message") count++;
+  }
+  return count;
+}
+
+const same = (a: Sender, b: Sender) => a.kind === b.kind && a.id === b.id;
+
+function without<K extends "queue" | "assignee">(chat: Conversation, key: K): Conversation {
+  if (!(key in chat)) return chat;
+  const { [key]: _, ...rest } = chat;
+  return rest as Conversation;
+}
