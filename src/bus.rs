@@ -1,65 +1,63 @@
-//! The bus: where the way down (a desk that decided) meets the way up (hubs that deliver).
+//! The bus: who must hear of what has happened. A hint, never the truth: what it loses, the log gives back.
 //!
-//! The log is the truth, the bus is a hint: what it loses heals from the log. On one node it is a direct call: when
-//! [`Bus::publish`] returns, every outbox of this node has the message, and one publisher's messages arrive in the order
-//! in which it published them.
+//! Publishing calls every attached sink at once, on the publisher's own task. So what one publisher publishes is delivered
+//! in the order of its calls; between two publishers there is no order, and none is needed: entries carry `seq`, heads
+//! carry (`seq`, `desk_seq`), and the later one wins. A sink must be quick and must not wait: it queues.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Conversation, Entry},
+    clock::Millis,
+    domain::{AgentRef, Conversation, Entry},
     ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
-    protocol::server::{AgentStatus, Queue, Who},
 };
 
-/// To whom a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Whom a message concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Topic {
-    /// Everyone who follows a conversation: its visitor and the agents who watch it.
+    /// All who see a conversation's thread: its visitor and the agents watching it.
     Thread(ConversationId),
-    /// The agents who watch a conversation.
+    /// The agents watching a conversation. A visitor is never subscribed to it.
     Desk(ConversationId),
-    /// The agents of a project who asked for its inbox.
-    Inbox(ProjectId),
     /// All agents of a project.
-    Staff(ProjectId),
+    Inbox(ProjectId),
     /// All visitors of a project.
     Lobby(ProjectId),
-    /// One visitor, in all its tabs.
+    /// All sessions of one visitor.
     Visitor(ProjectId, VisitorId),
-    /// One agent, in all its tabs.
+    /// All sessions of one agent.
     Agent(AgentId),
     /// Every node.
     Control,
 }
 
-/// What is said.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What there is to hear.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum Message {
-    /// New entries of one lane, ascending. Topic `Thread` or `Desk`.
+    /// On [`Topic::Thread`] or [`Topic::Desk`]: entries of that one lane, committed, ascending.
     Entries {
-        /// The epoch in which they count.
+        /// The epoch in which their `seq` counts.
         epoch: String,
-        /// The entries.
+        /// At least one.
         entries: Vec<Arc<Entry>>,
     },
-    /// A conversation's state changed. Topic `Inbox`.
+    /// On [`Topic::Inbox`]: a conversation's state, after a commit.
     Head(Arc<Conversation>),
-    /// Somebody read on. Topic `Thread`.
+    /// On [`Topic::Thread`]: somebody read on.
     Read {
         /// Where.
         conversation: ConversationId,
         /// Who.
         by: Who,
-        /// Up to here.
+        /// Everything up to here.
         seq: u64,
     },
-    /// Somebody types. Topic `Thread` for an agent, `Desk` for the visitor.
+    /// On [`Topic::Thread`] without `text`, on [`Topic::Desk`] with the visitor's draft: somebody types, or stopped.
     Typing {
         /// Where.
         conversation: ConversationId,
@@ -67,57 +65,99 @@ pub enum Message {
         by: Who,
         /// Whether.
         on: bool,
-        /// The visitor's draft.
+        /// The draft so far. Never published on a topic that a visitor hears.
         text: Option<String>,
     },
-    /// An agent came, went or got busier. Topic `Staff`.
+    /// On [`Topic::Inbox`]: how an agent is.
     AgentPresence {
         /// Who.
         agent: AgentId,
-        /// How it is.
-        status: AgentStatus,
+        /// Whether it is here.
+        status: Availability,
         /// Open conversations it has.
         load: u32,
     },
-    /// How many agents are online. Topic `Lobby`.
+    /// On [`Topic::Lobby`]: how many agents are online.
     AgentsOnline {
-        /// That many.
+        /// The count.
         online: u32,
     },
-    /// A waiting visitor's place in line. Topic `Visitor`.
+    /// On [`Topic::Visitor`]: its place in line moved.
     Queue {
-        /// Which conversation waits.
+        /// The conversation that waits.
         conversation: ConversationId,
-        /// Where it stands.
-        queue: Queue,
+        /// Where.
+        place: Place,
     },
-    /// The visitor opened a conversation. Topic `Visitor`.
+    /// On [`Topic::Desk`]: which agents look at a conversation.
+    Viewing {
+        /// What.
+        conversation: ConversationId,
+        /// By whom.
+        agents: Vec<AgentRef>,
+    },
+    /// On [`Topic::Visitor`]: it has a new conversation, to which all its sessions subscribe.
     Opened {
         /// Which.
         conversation: ConversationId,
     },
-    /// Somebody is no longer welcome. Topic `Control`.
+    /// On [`Topic::Control`]: whose sessions end.
     Revoked(Revocation),
 }
 
-/// Whose sockets are to be closed.
+/// A visitor or an agent, as the one who reads or types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Revocation {
-    /// One session.
-    Session(SessionId),
-    /// An agent: disabled, or its role changed.
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum Who {
+    /// The conversation's visitor.
+    Visitor(VisitorId),
+    /// An agent.
     Agent(AgentId),
-    /// A visitor was banned.
-    Visitor(ProjectId, VisitorId),
 }
 
-/// What a hub gives the bus: called with every message, in order; must not block.
-pub type Sink = Arc<dyn Fn(&Topic, &Message) + Send + Sync>;
+/// Whether an agent is here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// Takes new conversations.
+    Online,
+    /// Here, takes none.
+    Away,
+    /// No session.
+    #[default]
+    Offline,
+}
 
-/// The bus of one node. Cheap to clone.
+/// A place in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// 1 is next.
+    pub position: u64,
+    /// About how long; none when nobody is online.
+    pub eta_ms: Option<Millis>,
+}
+
+/// Whose sessions end, and why they can't come back with the same token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "of", rename_all = "snake_case")]
+pub enum Revocation {
+    /// One session: all sockets that present its token.
+    Session(SessionId),
+    /// All sessions of an agent: it was disabled, or its role changed.
+    Agent(AgentId),
+    /// All sessions of a visitor.
+    Visitor(ProjectId, VisitorId),
+    /// All sessions that hold a conversation must drop it and load it again (its epoch changed).
+    Conversation(ConversationId),
+}
+
+/// What an attached part does with a message.
+pub type Sink = Arc<dyn Fn(Topic, &Message) + Send + Sync>;
+
+/// The bus, as far as this process reaches. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Bus {
-    sink: Arc<OnceLock<Sink>>,
+    sinks: Arc<ArcSwap<Vec<Sink>>>,
 }
 
 impl Bus {
@@ -126,22 +166,77 @@ impl Bus {
         Self::default()
     }
 
-    /// Connects the hub. The first one stays.
+    /// Hands every message published from now on to `sink`, too.
     pub fn attach(&self, sink: Sink) {
-        drop(self.sink.set(sink));
+        self.sinks.rcu(|sinks| {
+            let mut sinks = Vec::clone(sinks);
+            sinks.push(Arc::clone(&sink));
+            sinks
+        });
     }
 
-    /// Brings `message` to all who listen to `topic`.
-    pub fn publish(&self, topic: Topic, message: &Message) {
-        metrics::counter!("deskbell_bus_publishes_total").increment(1);
-        if let Some(sink) = self.sink.get() {
-            sink(&topic, message);
+    /// Hands `message` to every sink before it returns. A sink may publish in its turn.
+    #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
+    pub fn publish(&self, topic: Topic, message: Message) {
+        for sink in self.sinks.load().iter() {
+            sink(topic, &message);
         }
     }
 }
 
 impl fmt::Debug for Bus {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Bus(local)")
+        out.debug_struct("Bus").field("sinks", &self.sinks.load().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn every_sink_hears_one_publishers_messages_in_order() {
+        let bus = Bus::local();
+        let project = ProjectId::generate();
+        let heard = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
+        for list in &heard {
+            let list = Arc::clone(list);
+            bus.attach(Arc::new(move |topic, message| list.lock().push((topic, message.clone()))));
+        }
+        let sent: Vec<_> = (1..=3).map(|online| (Topic::Lobby(project), Message::AgentsOnline { online })).collect();
+        for (topic, message) in &sent {
+            bus.publish(*topic, message.clone());
+        }
+        for list in &heard {
+            assert_eq!(*list.lock(), sent);
+        }
+    }
+
+    #[test]
+    fn a_sink_may_publish() {
+        let bus = Bus::local();
+        let count = Arc::new(Mutex::new(0));
+        let (inner, seen) = (bus.clone(), Arc::clone(&count));
+        bus.attach(Arc::new(move |topic, _| {
+            *seen.lock() += 1;
+            if topic != Topic::Control {
+                let revocation = Revocation::Session(SessionId::generate());
+                inner.publish(Topic::Control, Message::Revoked(revocation));
+            }
+        }));
+        bus.publish(Topic::Lobby(ProjectId::generate()), Message::AgentsOnline { online: 1 });
+        assert_eq!(*count.lock(), 2);
+    }
+
+    #[test]
+    fn a_message_survives_the_journey_to_another_node() {
+        let message = Message::Queue {
+            conversation: ConversationId::generate(),
+            place: Place { position: 2, eta_ms: Some(60_000) },
+        };
+        let text = serde_json::to_string(&message).unwrap();
+        assert_eq!(serde_json::from_str::<Message>(&text).unwrap(), message);
     }
 }

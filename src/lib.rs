@@ -1,9 +1,11 @@
 //! Deskbell: the live-chat server that a company runs itself.
 
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod edge;
 pub mod ids;
+pub mod log;
 pub mod protocol;
 pub mod tasks;
