@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Checks the tools that a job needs and installs the Debian packages that are missing. Quick when nothing is.
+#
+#   scripts/setup.sh build      a C compiler, Rust, Node.js
+#   scripts/setup.sh test       these, and Chromium with fonts for the browser tests
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly job="${1:-build}"
+readonly rust_needed="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+packages=()
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+fail() {
+  say "$@"
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null; }
+
+# Whether version $1 is at least $2.
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ]; }
+
+need_package() {
+  packages+=("$@")
+}
+
+find_missing() {
+  has cc || need_package gcc libc6-dev
+  if [ "$job" = test ]; then
+    has "${CHROMIUM:-chromium}" || need_package chromium
+    has fc-list || need_package fontconfig
+    # The widget is tested in English, German and Arabic.
+    { has fc-list && [ -n "$(fc-list :lang=en family | head -c1)" ]; } || need_package fonts-liberation
+    { has fc-list && [ -n "$(fc-list :lang=ar family | head -c1)" ]; } || need_package fonts-noto-core
+  fi
+}
+
+install_missing() {
+  [ ${#packages[@]} -gt 0 ] || return 0
+  has apt-get || fail "install these first, by what your system has for it: ${packages[*]}"
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    has sudo || fail "run this as root, or install these first: ${packages[*]}"
+    as_root=(sudo)
+  fi
+  say "installing ${packages[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -qq -y --no-install-recommends "${packages[@]}" >&2
+}
+
+check_rust() {
+  has cargo || fail "Rust $rust_needed or newer is needed: see https://rustup.rs"
+  local version
+  version="$(rustc --version | cut -d' ' -f2)"
+  at_least "$version" "$rust_needed" || fail "this is Rust $version, $rust_needed or newer is needed: rustup update stable"
+}
+
+check_node() {
+  has node && has npm || fail "Node.js 20.19, 22.12 or newer with npm is needed: see https://nodejs.org"
+  local version
+  version="$(node --version)"
+  version="${version#v}"
+  case "$version" in
+    20.*) at_least "$version" 20.19.0 ;;
+    21.*) false ;;
+    *) at_least "$version" 22.12.0 ;;
+  esac || fail "this is Node.js $version; 20.19, 22.12 or newer is needed: see https://nodejs.org"
+}
+
+find_missing
+install_missing
+check_rust
+check_node

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Runs every suite, or those that are named, and fails when one of them failed. One failure does not hide another.
+#
+#   scripts/test.sh                      all
+#   scripts/test.sh clippy rust          these
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# In the order in which they run: the pages are built before the server that embeds them.
+readonly all=(setup format types pages clippy rust generated browser browser-strict licences)
+# One set of features for lints, tests and the binary under test, so that nothing is built twice.
+export DESKBELL_FEATURES=fault-injection
+report=()
+failed=0
+
+suite_setup() { scripts/setup.sh test && scripts/npm-ci.sh web && scripts/npm-ci.sh tests/e2e; }
+
+suite_format() { cargo fmt --all --check; }
+
+suite_types() { scripts/npm-ci.sh web && npm run --prefix web check; }
+
+suite_pages() { npm run --prefix web test && make --no-print-directory web; }
+
+suite_clippy() { cargo clippy --workspace --all-targets --features "$DESKBELL_FEATURES" --locked -- -D warnings; }
+
+suite_rust() {
+  if cargo nextest --version &>/dev/null; then
+    cargo nextest run --workspace --features "$DESKBELL_FEATURES" --locked --no-tests fail
+  else
+    cargo test --workspace --all-targets --features "$DESKBELL_FEATURES" --locked | tee target/test.log && ran_some target/test.log
+  fi
+}
+
+# cargo test is content with no tests at all.
+ran_some() { grep -Eq '^test result: ok\. [1-9][0-9]* passed' "$1" || { echo "no test ran" >&2 && false; }; }
+
+suite_generated() { scripts/gen.sh --check; }
+
+suite_browser() { npm run --prefix tests/e2e test -- --project normal; }
+
+suite_browser-strict() { npm run --prefix tests/e2e test -- --project strict-csp; }
+
+suite_licences() {
+  if cargo deny --version &>/dev/null; then
+    cargo deny --offline --all-features check bans licenses sources
+  else
+    echo "skipped: cargo-deny is not installed"
+  fi
+}
+
+run() {
+  local name="$1" begun=$SECONDS result=ok
+  printf '\n==> %s\n' "$name"
+  "suite_$name" || { result=FAILED && failed=1; }
+  report+=("$(printf '%-16s %-8s %4d s' "$name" "$result" $((SECONDS - begun)))")
+}
+
+for name in "${@:-${all[@]}}"; do
+  declare -F "suite_$name" >/dev/null || { echo "there is no suite $name; there are: ${all[*]}" >&2 && exit 2; }
+  run "$name"
+done
+
+printf '\n%s\n' "${report[@]}" "total            $([ "$failed" = 0 ] && echo ok || echo FAILED) $(printf '%9d s' "$SECONDS")"
+exit "$failed"
