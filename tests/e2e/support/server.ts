@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+const ROOT = resolve(import.meta.dirname, "../../..");
+export const BINARY = process.env.DESKBELL_BIN ?? join(ROOT, "target/debug/deskbell");
+const START_WITHIN_MS = 20_000;
+
+/** What `deskbell demo --json` prints when it is ready. */
+export interface Demo {
+  /** The server's own origin, e.g. `http://127.0.0.1:41234`. */
+  url: string;
+  project: { id: string; public_key: string };
+  agents: readonly { name: string; email: string; password: string }[];
+}
+
+/** The real server, on a folder of its own. It can be killed and started again on the same port and folder. */
+export class Server {
+  #process: ChildProcess | undefined;
+  #folder: string;
+  #listen = "127.0.0.1:0";
+  #demo: Demo | undefined;
+  /** Everything that it said, for the report of a test that failed. */
+  output = "";
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async start(): Promise<Server> {
+    if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: cargo build, or set DESKBELL_BIN`);
+    const server = new Server(await mkdtemp(join(tmpdir(), "deskbell-e2e-")));
+    await server.restart();
+    return server;
+  }
+
+  get demo(): Demo {
+    if (!this.#demo) throw new Error("the server is not started");
+    return this.#demo;
+  }
+
+  get url(): string {
+    return this.demo.url;
+  }
+
+  get folder(): string {
+    return this.#folder;
+  }
+
+  /** Starts it where it was before, or anywhere the first time; returns when it serves. */
+  async restart(): Promise<void> {
+    const args = ["demo", "--json", "--data-dir", this.#folder, "--listen", this.#listen];
+    const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#process = child;
+    child.stderr.on("data", (chunk: Buffer) => (this.output += chunk.toString()));
+    const demo = JSON.parse(await this.#announcement(child)) as Demo;
+    this.#demo = { ...demo, url: demo.url.replace(/\/$/, "") };
+    this.#listen = new URL(demo.url).host;
+  }
+
+  /** SIGKILL: as a power cut, but for the disk. Returns when it is dead. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** SIGTERM: the orderly way. Returns its exit code. */
+  async stop(): Promise<number | null> {
+    return this.#end("SIGTERM");
+  }
+
+  /** Stops it and removes its folder. */
+  async dispose(): Promise<void> {
+    await Promise.race([this.stop(), pause(15_000).then(() => this.kill())]);
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const exited = once(child, "exit");
+    child.kill(signal);
+    const [code] = (await exited) as [number | null];
+    return code;
+  }
+
+  /** The JSON object that it prints when ready: it may span lines, and nothing else goes to stdout. */
+  #announcement(child: ChildProcess): Promise<string> {
+    return new Promise((ready, reject) => {
+      let text = "";
+      const giveUp = (why: string) => reject(new Error(`${why}\n${text}${this.output}`));
+      const late = setTimeout(() => giveUp(`the server was not ready within ${START_WITHIN_MS} ms:`), START_WITHIN_MS);
+      // The listener stays: a pipe that nobody reads would stop the server at its next line.
+      child.stdout?.on("data", (chunk: Buffer) => {
+        text += chunk.toString();
+        if (!isWhole(text)) return;
+        clearTimeout(late);
+        ready(text);
+      });
+      child.once("exit", () => giveUp("the server ended before it was ready:"));
+      child.once("error", (error) => giveUp(error.message));
+    });
+  }
+}
+
+function isWhole(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
