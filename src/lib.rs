@@ -9,3 +9,6 @@ pub mod ids;
 pub mod log;
 pub mod protocol;
 pub mod tasks;
+pub mod passwords;
+pub mod telemetry;
+pub mod tokens;

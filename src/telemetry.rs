@@ -1,0 +1,137 @@
+//! Log lines and metrics. Nothing that a person typed goes into either.
+
+use std::io::IsTerminal as _;
+
+use metrics::Unit;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
+
+use crate::{
+    config::{Config, Limits, LogFormat},
+    protocol::close::CloseCode,
+};
+
+/// Starts writing log lines to standard error. A second call changes nothing.
+pub fn start_logging(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    };
+    // Fails where a subscriber is set already, as in a test that starts two servers: the first one serves both.
+    drop(started);
+}
+
+/// The metrics of this process, rendered on demand. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+/// Seconds from a tenth of a millisecond, where a commit to memory is, to ten, where clients have given up.
+const SECONDS: &[f64] =
+    &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Sizes of commit groups.
+const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// Name, unit and meaning of what `/metrics` shows.
+const COUNTERS: &[(&str, Unit, &str)] = &[
+    ("deskbell_handshakes_total", Unit::Count, "WebSocket handshakes, by outcome"),
+    ("deskbell_tls_handshakes_total", Unit::Count, "TLS handshakes, by outcome"),
+    ("deskbell_frames_received_total", Unit::Count, "frames from clients"),
+    ("deskbell_frames_sent_total", Unit::Count, "frames to clients"),
+    ("deskbell_received_bytes_total", Unit::Bytes, "bytes of frames from clients"),
+    ("deskbell_sent_bytes_total", Unit::Bytes, "bytes of frames to clients"),
+    ("deskbell_entries_appended_total", Unit::Count, "entries committed to the log, by lane"),
+    ("deskbell_slow_consumers_total", Unit::Count, "sessions closed because they read too slowly"),
+    ("deskbell_resumes_total", Unit::Count, "conversations resumed, by outcome"),
+    ("deskbell_gaps_repaired_total", Unit::Count, "holes in a sequence healed from the log"),
+    ("deskbell_bus_publishes_total", Unit::Count, "messages given to the bus"),
+    ("deskbell_bus_receives_total", Unit::Count, "messages taken from the bus"),
+    ("deskbell_pings_total", Unit::Count, "pings to silent clients"),
+    ("deskbell_closes_total", Unit::Count, "sockets closed by the server, by reason"),
+    ("deskbell_refusals_total", Unit::Count, "how often each limit held"),
+    ("deskbell_logins_total", Unit::Count, "sign-ins of agents, by outcome"),
+    ("deskbell_sessions_cut_total", Unit::Count, "sessions still open when a stop ran out of time"),
+    ("deskbell_http_requests_total", Unit::Count, "HTTP requests, by route and status"),
+    ("deskbell_certificate_reloads_total", Unit::Count, "certificate files taken up or refused, by outcome"),
+];
+const GAUGES: &[(&str, Unit, &str)] = &[
+    ("deskbell_sessions", Unit::Count, "sockets, by kind"),
+    ("deskbell_connections", Unit::Count, "TCP connections of the public listener"),
+    ("deskbell_outbox_bytes", Unit::Bytes, "bytes waiting to be written to clients"),
+    ("deskbell_open_file_descriptors", Unit::Count, "file descriptors in use"),
+    ("deskbell_resident_bytes", Unit::Bytes, "memory in use"),
+    ("deskbell_draining", Unit::Count, "1 while the node is being stopped"),
+];
+const HISTOGRAMS: &[(&str, Unit, &str)] = &[
+    ("deskbell_append_seconds", Unit::Seconds, "from an append to its commit"),
+    ("deskbell_commit_seconds", Unit::Seconds, "one commit"),
+    ("deskbell_group_entries", Unit::Count, "entries in one commit"),
+    ("deskbell_accept_to_ack_seconds", Unit::Seconds, "from a command's arrival to its answer"),
+    ("deskbell_accept_to_delivered_seconds", Unit::Seconds, "from a command's arrival to its delivery"),
+    ("deskbell_http_request_seconds", Unit::Seconds, "from a request's head to its answer's head"),
+];
+
+impl Metrics {
+    /// Starts counting; once per process.
+    pub fn start() -> Result<Self, BuildError> {
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+            .set_buckets_for_metric(Matcher::Suffix("_entries".to_owned()), SIZES)?
+            .install_recorder()?;
+        for (name, unit, what) in COUNTERS {
+            metrics::describe_counter!(*name, *unit, *what);
+        }
+        for (name, unit, what) in GAUGES {
+            metrics::describe_gauge!(*name, *unit, *what);
+        }
+        for (name, unit, what) in HISTOGRAMS {
+            metrics::describe_histogram!(*name, *unit, *what);
+        }
+        // From the start at zero, so that a first refusal is a rise and not a new series.
+        for limit in Limits::TABLE {
+            metrics::counter!("deskbell_refusals_total", "limit" => limit.name).increment(0);
+        }
+        for code in CloseCode::ALL {
+            metrics::counter!("deskbell_closes_total", "reason" => code.reason()).increment(0);
+        }
+        Ok(Self { handle })
+    }
+
+    /// What `/metrics` answers, in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let usage = usage();
+        metrics::gauge!("deskbell_open_file_descriptors").set(usage.descriptors);
+        metrics::gauge!("deskbell_resident_bytes").set(usage.resident_bytes);
+        self.handle.render()
+    }
+
+    /// Folds what was measured into the histograms; without it they grow until somebody asks for `/metrics`.
+    pub fn fold(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+/// Counts that a limit held.
+pub fn refused(limit: &'static str) {
+    metrics::counter!("deskbell_refusals_total", "limit" => limit).increment(1);
+}
+
+struct Usage {
+    descriptors: f64,
+    resident_bytes: f64,
+}
+
+/// What the kernel says of this process; zero where it says nothing.
+fn usage() -> Usage {
+    let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u32 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    Usage {
+        descriptors: f64::from(u32::try_from(descriptors).unwrap_or(u32::MAX)),
+        // Pages of 4 KiB: what Linux uses on x86-64 and, nearly everywhere, on ARM.
+        resident_bytes: f64::from(pages) * 4_096.0,
+    }
+}
