@@ -10,8 +10,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::Millis,
-    domain::{AgentRef, Conversation, Entry},
+    domain::{AgentStatus, Conversation, Entry, Queue, Who},
     ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
 };
 
@@ -23,8 +22,10 @@ pub enum Topic {
     Thread(ConversationId),
     /// The agents watching a conversation. A visitor is never subscribed to it.
     Desk(ConversationId),
-    /// All agents of a project.
+    /// The agents of a project who asked for its inbox.
     Inbox(ProjectId),
+    /// All agents of a project.
+    Staff(ProjectId),
     /// All visitors of a project.
     Lobby(ProjectId),
     /// All sessions of one visitor.
@@ -57,7 +58,7 @@ pub enum Message {
         /// Everything up to here.
         seq: u64,
     },
-    /// On [`Topic::Thread`] without `text`, on [`Topic::Desk`] with the visitor's draft: somebody types, or stopped.
+    /// Somebody types, or stopped: an agent on [`Topic::Thread`], the visitor on [`Topic::Desk`] with its draft.
     Typing {
         /// Where.
         conversation: ConversationId,
@@ -68,12 +69,12 @@ pub enum Message {
         /// The draft so far. Never published on a topic that a visitor hears.
         text: Option<String>,
     },
-    /// On [`Topic::Inbox`]: how an agent is.
+    /// On [`Topic::Staff`]: how an agent is.
     AgentPresence {
         /// Who.
         agent: AgentId,
         /// Whether it is here.
-        status: Availability,
+        status: AgentStatus,
         /// Open conversations it has.
         load: u32,
     },
@@ -87,14 +88,7 @@ pub enum Message {
         /// The conversation that waits.
         conversation: ConversationId,
         /// Where.
-        place: Place,
-    },
-    /// On [`Topic::Desk`]: which agents look at a conversation.
-    Viewing {
-        /// What.
-        conversation: ConversationId,
-        /// By whom.
-        agents: Vec<AgentRef>,
+        queue: Queue,
     },
     /// On [`Topic::Visitor`]: it has a new conversation, to which all its sessions subscribe.
     Opened {
@@ -103,38 +97,6 @@ pub enum Message {
     },
     /// On [`Topic::Control`]: whose sessions end.
     Revoked(Revocation),
-}
-
-/// A visitor or an agent, as the one who reads or types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
-pub enum Who {
-    /// The conversation's visitor.
-    Visitor(VisitorId),
-    /// An agent.
-    Agent(AgentId),
-}
-
-/// Whether an agent is here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Availability {
-    /// Takes new conversations.
-    Online,
-    /// Here, takes none.
-    Away,
-    /// No session.
-    #[default]
-    Offline,
-}
-
-/// A place in line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// 1 is next.
-    pub position: u64,
-    /// About how long; none when nobody is online.
-    pub eta_ms: Option<Millis>,
 }
 
 /// Whose sessions end, and why they can't come back with the same token.
@@ -147,8 +109,6 @@ pub enum Revocation {
     Agent(AgentId),
     /// All sessions of a visitor.
     Visitor(ProjectId, VisitorId),
-    /// All sessions that hold a conversation must drop it and load it again (its epoch changed).
-    Conversation(ConversationId),
 }
 
 /// What an attached part does with a message.

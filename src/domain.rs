@@ -282,6 +282,39 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
+/// A visitor or an agent, as the one who reads or types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+pub enum Who {
+    /// The conversation's visitor.
+    Visitor(VisitorId),
+    /// An agent.
+    Agent(AgentId),
+}
+
+/// Whether an agent is here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// Takes new conversations.
+    Online,
+    /// Here, takes none.
+    Away,
+    /// No session.
+    #[default]
+    Offline,
+}
+
+/// A place in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Queue {
+    /// 1 is next.
+    pub position: u64,
+    /// About how long, in milliseconds; missing when nobody is online.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_ms: Option<Millis>,
+}
+
 /// How far each side has read the thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadMarks {

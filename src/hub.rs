@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use self::{
-    channel::{Channel, Gap},
+    channel::Gap,
     heads::Heads,
     outbox::{Outbox, OutboxLimits, StateOf},
     presence::Presence,
@@ -22,13 +22,13 @@ use self::{
 pub use self::presence::{Member, Subject};
 use crate::{
     bus::{Bus, Message, Revocation, Topic},
-    domain::{AgentRef, Entry, Lane},
+    domain::{AgentRef, Entry, Lane, Who},
     ids::{ConversationId, ProjectId, SessionId},
     log::Log,
     protocol::{
         RESUME_ENTRIES,
         close::CloseCode,
-        server::{self, AgentCount, ServerFrame, Who},
+        server::{self, AgentCount, ServerFrame},
     },
     tasks::Tasks,
 };
@@ -82,7 +82,7 @@ impl Hub {
     pub fn start(log: Log, bus: &Bus, tasks: Tasks) -> Arc<Self> {
         let hub = Arc::new(Self { presence: Presence::default(), heads: Heads::default(), log, tasks });
         let sink = Arc::clone(&hub);
-        bus.attach(Arc::new(move |topic: &Topic, message: &Message| sink.receive(topic, message)));
+        bus.attach(Arc::new(move |topic, message| sink.receive(&topic, message)));
         hub
     }
 

@@ -3,8 +3,10 @@
 pub mod bus;
 pub mod clock;
 pub mod config;
+pub mod desk;
 pub mod domain;
 pub mod edge;
+pub mod hub;
 pub mod ids;
 pub mod log;
 pub mod protocol;

@@ -31,8 +31,12 @@ pub enum Command {
     Take,
     /// Give it to an agent, whoever has it now.
     AssignTo(AgentRef),
+    /// Give it to an agent if it stands in line: routing's move.
+    Route(AgentRef),
     /// Give it back to the line.
     HandBack,
+    /// Give it back to the line if this agent has it and has not answered: routing's move.
+    Reclaim(AgentId),
     /// The visitor looked at a page.
     Page {
         /// Its address.
@@ -61,7 +65,11 @@ pub fn decide(state: &Conversation, actor: &Actor, command: Command, key: Option
         Command::Rate { score, comment } => rate(&mut drafts, score, comment, key)?,
         Command::Take => take(state, &mut drafts, key)?,
         Command::AssignTo(agent) => assign(state, &mut drafts, agent, key)?,
+        Command::Route(agent) if state.is_queued() => drafts.hand_over(None, agent, key),
+        Command::Route(_) => return Err(Refusal::Conflict("it does not stand in line".to_owned())),
         Command::HandBack => hand_back(state, &mut drafts, key)?,
+        Command::Reclaim(agent) if is_unanswered_by(state, agent) => hand_back(state, &mut drafts, key)?,
+        Command::Reclaim(_) => return Err(Refusal::Conflict("it was answered".to_owned())),
         Command::Page { url, title } => drafts.push(Event::Page { url, title }, key),
     }
     Ok(drafts.list)
@@ -165,7 +173,8 @@ fn take(state: &Conversation, drafts: &mut Drafts<'_>, key: Option<Key>) -> Resu
         return Err(Refusal::Forbidden("only an agent takes a conversation".to_owned()));
     };
     if let Some(holder) = &state.assignee {
-        let whose = if holder.id == *id { "you have it already".to_owned() } else { format!("{} took it first", holder.name) };
+        let whose =
+            if holder.id == *id { "you have it already".to_owned() } else { format!("{} took it first", holder.name) };
         return Err(Refusal::Conflict(whose));
     }
     drafts.hand_over(None, AgentRef { id: *id, name: name.clone() }, key);
@@ -193,7 +202,7 @@ fn hand_back(state: &Conversation, drafts: &mut Drafts<'_>, key: Option<Key>) ->
 }
 
 /// Whether `state` is in the care of `agent` and its visitor waits: what goes back to the line when the agent leaves.
-pub fn is_unanswered_by(state: &Conversation, agent: AgentId) -> bool {
+fn is_unanswered_by(state: &Conversation, agent: AgentId) -> bool {
     state.status == Status::Open
         && state.waiting_since.is_some()
         && state.assignee.as_ref().is_some_and(|holder| holder.id == agent)

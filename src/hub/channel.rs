@@ -54,12 +54,7 @@ impl Channel {
         self.put(member, Place::CatchingUp(BTreeMap::new()));
     }
 
-    /// Adds `member`, who has everything up to `last`.
-    pub(super) fn join_at(&mut self, member: &Arc<Member>, last: u64) {
-        self.put(member, Place::At(last));
-    }
-
-    /// Adds `member` unless it is in.
+    /// Adds `member`, who has everything up to `last`, unless it is in.
     pub(super) fn join_new(&mut self, member: &Arc<Member>, last: u64) -> bool {
         let is_new = self.find(member.number).is_none();
         if is_new {

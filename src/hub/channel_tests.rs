@@ -44,7 +44,7 @@ fn what_comes_while_the_log_is_read_is_held_and_follows() {
 #[test]
 fn a_hole_is_told_once_and_heals() {
     let (mut channel, member) = (Channel::default(), member(1));
-    channel.join_at(&member, 3);
+    channel.join_new(&member, 3);
     let gaps = channel.deliver(6, &frame(6));
     assert_eq!(gaps.iter().map(|gap| gap.last).collect::<Vec<_>>(), vec![3]);
     assert!(channel.deliver(7, &frame(7)).is_empty());
@@ -69,7 +69,7 @@ proptest! {
         start in 0_u64..10,
     ) {
         let (mut channel, member) = (Channel::default(), member(1));
-        channel.join_at(&member, start);
+        channel.join_new(&member, start);
         for seq in arrivals {
             for gap in channel.deliver(seq, &frame(seq)) {
                 // Repair reads the log up to what is there: everything before the one that just came.

@@ -486,7 +486,9 @@ mod tests {
             Err(ParseError::UnknownType { id: Some(3), kind: "dance".to_owned() })
         );
         let missing = ClientFrame::parse(r#"{"type":"unwatch","id":4}"#);
-        assert!(matches!(missing, Err(ParseError::BadRequest { id: Some(4), message }) if message.contains("conversation")));
+        assert!(
+            matches!(missing, Err(ParseError::BadRequest { id: Some(4), message }) if message.contains("conversation"))
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::client::Page;
 use crate::{
     clock::Millis,
-    domain::{self, Author, Conversation, Event, Key, Lane, ReadMarks, Role, Status},
+    domain::{self, AgentStatus, Author, Conversation, Event, Key, Lane, Queue, ReadMarks, Role, Status, Who},
     ids::{AgentId, ConversationId, EntryId, ProjectId, SessionId, VisitorId},
 };
 
@@ -173,19 +173,6 @@ pub struct Colleague {
     pub capacity: u32,
 }
 
-/// Whether an agent is here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentStatus {
-    /// Takes new conversations.
-    Online,
-    /// Here, takes none.
-    Away,
-    /// No session.
-    #[default]
-    Offline,
-}
-
 /// An agent as named beside a conversation.
 pub type AgentName = domain::AgentRef;
 
@@ -215,16 +202,6 @@ pub struct Resumed {
     /// Its place in line, while it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
-}
-
-/// A place in line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Queue {
-    /// 1 is next.
-    pub position: u64,
-    /// About how long, in milliseconds; missing when nobody is online.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub eta_ms: Option<Millis>,
 }
 
 /// To `open`.
@@ -562,16 +539,6 @@ impl Head {
             at: state.at,
         }
     }
-}
-
-/// A visitor or an agent, as the one who reads or types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
-pub enum Who {
-    /// The conversation's visitor.
-    Visitor(VisitorId),
-    /// An agent.
-    Agent(AgentId),
 }
 
 /// `read`

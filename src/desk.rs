@@ -1,0 +1,240 @@
+//! The way down: each verb is decided, logged, then published. Nothing is published that was not logged first.
+//!
+//! `decide -> append -> publish`, under one lock per conversation. The desk does not know who listens.
+
+//ACC
+mod attendance;
+mod open;
+mod reading;
+mod routing;
+mod slots;
+mod writing;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OnceCell};
+
+pub use self::{
+    open::{Opened, Opening},
+    reading::{CaughtUp, Since},
+    writing::Written,
+};
+use self::{attendance::Attendance, slots::Slots};
+use crate::{
+    bus::{Bus, Message, Topic},
+    clock::Clock,
+    domain::{AgentStatus, Queue, Refusal, Who, access::Actor},
+    ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
+    log::{Log, ProjectRecord},
+    protocol::{
+        client::Page,
+        server::Colleague,
+    },
+    tasks::Tasks,
+};
+
+/// How often departures are looked at and read marks are written down.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why a verb was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The rules say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The log can't be written or read now. Nothing was stored.
+    #[error("the log is not available: {0}")]
+    Unavailable(String),
+}
+
+impl From<crate::log::Error> for Failure {
+    fn from(error: crate::log::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// On whose behalf a verb is carried out, and where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The project of the session; never taken from input.
+    pub project: ProjectId,
+    /// The session, for the log. None for Deskbell itself.
+    pub session: Option<SessionId>,
+    /// Who.
+    pub actor: Actor,
+}
+
+/// The verbs of the chat, over one log and one bus. Shared by all sessions.
+pub struct Desk {
+    log: Log,
+    bus: Bus,
+    clock: Clock,
+    tasks: Tasks,
+    slots: Slots,
+    projects: Mutex<HashMap<ProjectId, Arc<OnceCell<Arc<ProjectDesk>>>>>,
+}
+
+/// What the desk knows of one project while it runs.
+struct ProjectDesk {
+    id: ProjectId,
+    record: Mutex<ProjectRecord>,
+    attendance: Mutex<Attendance>,
+    /// Something changed that routing or presence may have to act on.
+    kick: Notify,
+}
+
+impl Desk {
+    /// A desk over `log` and `bus`. Its background work ends with `tasks`.
+    pub fn start(log: Log, bus: Bus, clock: Clock, tasks: Tasks) -> Arc<Self> {
+        let (slots, projects) = (Slots::default(), Mutex::default());
+        let desk = Arc::new(Self { log, bus, clock, tasks, slots, projects });
+        let ticking = Arc::clone(&desk);
+        desk.tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = ticking.tasks.stopped() => break,
+                    _ = ticks.tick() => ticking.tick().await,
+                }
+            }
+            ticking.write_read_marks().await;
+        });
+        desk
+    }
+
+    async fn tick(self: &Arc<Self>) {
+        self.write_read_marks().await;
+        let now = self.clock.now();
+        self.slots.forget_idle(now);
+        for project in self.running() {
+            self.reclaim_from_departed(&project, now).await;
+            let due = project.attendance.lock().has_news(now);
+            if due {
+                project.kick.notify_one();
+            }
+        }
+    }
+
+    fn running(&self) -> Vec<Arc<ProjectDesk>> {
+        self.projects.lock().values().filter_map(|cell| cell.get().cloned()).collect()
+    }
+
+    /// The project's desk, set up at its first use: who its agents are, what is open, who waits.
+    async fn project(self: &Arc<Self>, id: ProjectId) -> Result<Arc<ProjectDesk>, Failure> {
+        let cell = Arc::clone(self.projects.lock().entry(id).or_default());
+        cell.get_or_try_init(|| self.set_up(id)).await.cloned()
+    }
+
+    async fn set_up(self: &Arc<Self>, id: ProjectId) -> Result<Arc<ProjectDesk>, Failure> {
+        let record = self.log.project(id).await?.ok_or(Refusal::NotFound)?;
+        let mut attendance = Attendance::new(self.clock.now());
+        attendance.know(&self.log.agents(id).await?);
+        for conversation in self.log.open_conversations(id).await? {
+            attendance.observe(&conversation, self.clock.now());
+        }
+        let project = Arc::new(ProjectDesk {
+            id,
+            record: Mutex::new(record),
+            attendance: Mutex::new(attendance),
+            kick: Notify::new(),
+        });
+        self.route_in_background(&project);
+        Ok(project)
+    }
+
+    /// Reads a project's settings and agents again, after an account or the project was changed.
+    pub async fn refresh(self: &Arc<Self>, id: ProjectId) -> Result<(), Failure> {
+        let project = self.project(id).await?;
+        if let Some(record) = self.log.project(id).await? {
+            *project.record.lock() = record;
+        }
+        project.attendance.lock().know(&self.log.agents(id).await?);
+        project.kick.notify_one();
+        Ok(())
+    }
+
+    /// The project's settings.
+    pub async fn settings(self: &Arc<Self>, id: ProjectId) -> Result<ProjectRecord, Failure> {
+        Ok(self.project(id).await?.record.lock().clone())
+    }
+
+    /// An agent's session began. Until it says otherwise, it is as it last was; at first, online.
+    pub async fn agent_arrived(self: &Arc<Self>, project: ProjectId, agent: AgentId) -> Result<(), Failure> {
+        let desk = self.project(project).await?;
+        if !desk.attendance.lock().arrive(agent) {
+            desk.attendance.lock().know(&self.log.agents(project).await?);
+            desk.attendance.lock().arrive(agent);
+        }
+        desk.kick.notify_one();
+        Ok(())
+    }
+
+    /// An agent's session ended.
+    pub fn agent_left(&self, project: ProjectId, agent: AgentId) {
+        if let Some(desk) = self.known(project) {
+            desk.attendance.lock().depart(agent, self.clock.now());
+            desk.kick.notify_one();
+        }
+    }
+
+    /// An agent takes new conversations, or none for now.
+    pub async fn set_availability(self: &Arc<Self>, caller: &Caller, online: bool) -> Result<(), Failure> {
+        caller.actor.must_answer()?;
+        let desk = self.project(caller.project).await?;
+        if let Actor::Agent { id, .. } = caller.actor {
+            desk.attendance.lock().set_online(id, online);
+            desk.kick.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Every agent of the project that is not disabled.
+    pub async fn colleagues(self: &Arc<Self>, project: ProjectId) -> Result<Vec<Colleague>, Failure> {
+        let desk = self.project(project).await?;
+        let now = self.clock.now();
+        Ok(desk.attendance.lock().colleagues(now))
+    }
+
+    /// How many agents are online.
+    pub async fn agents_online(self: &Arc<Self>, project: ProjectId) -> Result<u32, Failure> {
+        let desk = self.project(project).await?;
+        let now = self.clock.now();
+        Ok(desk.attendance.lock().online(now))
+    }
+
+    /// A conversation's place in line, while it waits.
+    pub fn place_in_line(&self, project: ProjectId, conversation: ConversationId) -> Option<Queue> {
+        let now = self.clock.now();
+        self.known(project)?.attendance.lock().place(conversation, now)
+    }
+
+    /// The page that a visitor looks at now; none when its last session ended.
+    pub fn set_page(&self, project: ProjectId, visitor: VisitorId, page: Option<Page>) {
+        if let Some(desk) = self.known(project) {
+            desk.attendance.lock().set_page(visitor, page);
+        }
+    }
+
+    /// Somebody types. Never stored. A visitor's draft reaches agents only, and only where the project shows drafts.
+    pub fn typing(&self, caller: &Caller, conversation: ConversationId, on: bool, text: Option<String>) {
+        let (topic, by, text) = match &caller.actor {
+            Actor::Visitor { id, .. } => {
+                let shown = self.known(caller.project).is_some_and(|desk| desk.record.lock().sneak_peek);
+                (Topic::Desk(conversation), Who::Visitor(*id), text.filter(|_| shown))
+            }
+            Actor::Agent { id, role, .. } if role.answers() => (Topic::Thread(conversation), Who::Agent(*id), None),
+            Actor::Agent { .. } | Actor::Routing => return,
+        };
+        self.bus.publish(topic, Message::Typing { conversation, by, on, text });
+    }
+
+    fn known(&self, project: ProjectId) -> Option<Arc<ProjectDesk>> {
+        self.projects.lock().get(&project).and_then(|cell| cell.get().cloned())
+    }
+
+    fn tell_presence(&self, project: ProjectId, agent: AgentId, status: AgentStatus, load: u32) {
+        self.bus.publish(Topic::Staff(project), Message::AgentPresence { agent, status, load });
+    }
+}

@@ -1,0 +1,254 @@
+//! Accounts: who may have a session, and whose session ended.
+//!
+//! Projects and revocations are kept in memory, so that a token is verified and a visitor let in without a look at the
+//! database. The command line changes the database beside a running server and leaves a word in the table `control`;
+//! [`Accounts::catch_up`] takes it up.
+
+mod agents;
+mod changes;
+mod revoked;
+mod visitors;
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+pub use self::{
+    agents::{AgentToken, SESSION_ABSOLUTE_MS, SESSION_IDLE_MS, SignIn},
+    changes::{AgentChange, NewAgent, NewProject, Word},
+    visitors::{Asked, VisitorSession},
+};
+use self::revoked::Revoked;
+use crate::{
+    bus::Bus,
+    clock::{Clock, Millis},
+    config::{Limits, Origin},
+    ids::{ProjectId, SessionId},
+    log::{self, Log, ProjectRecord, SigningKeyRecord},
+    rate::{Rate, Rates},
+    tokens::{self, Claims, Keyring, Kind, SigningKey, TokenError},
+};
+
+/// How many passwords are hashed at once: each takes 19 MiB and a core for 20 ms.
+const HASHES_AT_ONCE: usize = 2;
+/// The longest that a session token can hold: the most that `tokens.ttl_s` takes.
+const MOST_TTL_MS: Millis = 3_600_000;
+
+/// Why somebody gets no session.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No such project.
+    #[error("there is no such project")]
+    NotFound,
+    /// The page's origin is not on the project's list.
+    #[error("this page's origin is not on the project's list")]
+    Origin,
+    /// The token or password is no good; the text says which.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Too many attempts.
+    #[error("too many attempts")]
+    RateLimited {
+        /// When to try again.
+        retry_after_s: u64,
+    },
+    /// The database can't be read or written now.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+}
+
+impl From<log::Error> for Denied {
+    fn from(error: log::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// An account that can't be changed or a key that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database said no.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// A signing key is no good.
+    #[error(transparent)]
+    Key(#[from] tokens::KeyError),
+    /// What was asked for can't be; the text says why.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// What accounts need to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a session token holds.
+    pub token_ttl_s: u64,
+    /// Where this server itself is: pages of it may be agents' consoles and any project's hosted chat.
+    pub own_origins: Vec<Origin>,
+    /// The limits.
+    pub limits: Arc<Limits>,
+}
+
+/// All projects, as last read.
+#[derive(Default)]
+struct Projects {
+    by_key: HashMap<String, Arc<ProjectRecord>>,
+    by_id: HashMap<ProjectId, Arc<ProjectRecord>>,
+}
+
+/// The accounts of this server. Shared by all who let somebody in.
+pub struct Accounts {
+    log: Log,
+    bus: Bus,
+    clock: Clock,
+    options: Options,
+    keyring: Keyring,
+    projects: ArcSwap<Projects>,
+    revoked: Mutex<Revoked>,
+    /// The last word of `control` that was taken up.
+    heard: Mutex<i64>,
+    logins_by_account: Rates<String>,
+    logins_by_address: Rates<IpAddr>,
+    hashing: Semaphore,
+}
+
+impl Accounts {
+    /// Reads keys, projects and revocations; makes the first signing key.
+    pub async fn open(log: Log, bus: Bus, clock: Clock, options: Options) -> Result<Self, Error> {
+        let heard = log.control_last().await?;
+        let keys = signing_keys(&log, clock.now()).await?;
+        let logins = Rate::new(options.limits.logins_per_15_minutes, 15 * 60_000, options.limits.logins_per_15_minutes);
+        let accounts = Self {
+            keyring: Keyring::new(&keys)?,
+            projects: ArcSwap::default(),
+            revoked: Mutex::new(Revoked::read(&log, clock.now()).await?),
+            heard: Mutex::new(heard),
+            logins_by_account: Rates::new(logins),
+            logins_by_address: Rates::new(logins),
+            hashing: Semaphore::new(HASHES_AT_ONCE),
+            log,
+            bus,
+            clock,
+            options,
+        };
+        accounts.read_projects().await?;
+        Ok(accounts)
+    }
+
+    /// Who presents `token` to open or go on with a socket.
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let claims = self.keyring.verify(token, self.clock.now())?;
+        if claims.kind == Kind::Resume {
+            return Err(TokenError::Malformed);
+        }
+        if self.revoked.lock().holds(&claims) { Err(TokenError::Revoked) } else { Ok(claims) }
+    }
+
+    /// Whether a page of `origin` may open sockets at all: before there is a token to ask for its project.
+    pub fn knows_origin(&self, origin: &str) -> bool {
+        let Ok(origin) = origin.parse::<Origin>() else { return false };
+        let projects = self.projects.load();
+        self.is_own(&origin) || projects.by_id.values().any(|project| lists(project, &origin))
+    }
+
+    /// Whether a page of `origin` may have the session of `claims`. Programs that are no browsers send none.
+    pub fn admits(&self, claims: &Claims, origin: Option<&str>) -> bool {
+        let Some(origin) = origin else { return true };
+        let Ok(origin) = origin.parse::<Origin>() else { return false };
+        let listed = || self.project(claims.project).is_some_and(|project| lists(&project, &origin));
+        self.is_own(&origin) || (claims.kind == Kind::Visitor && listed())
+    }
+
+    /// Whether `origin` is this server itself.
+    pub fn is_own(&self, origin: &Origin) -> bool {
+        self.options.own_origins.contains(origin)
+    }
+
+    /// The project that an embed snippet names.
+    pub fn project_by_key(&self, public_key: &str) -> Option<Arc<ProjectRecord>> {
+        self.projects.load().by_key.get(public_key).cloned()
+    }
+
+    /// The project of that id.
+    pub fn project(&self, id: ProjectId) -> Option<Arc<ProjectRecord>> {
+        self.projects.load().by_id.get(&id).cloned()
+    }
+
+    /// All projects.
+    pub fn projects(&self) -> Vec<Arc<ProjectRecord>> {
+        self.projects.load().by_id.values().cloned().collect()
+    }
+
+    async fn read_projects(&self) -> Result<(), log::Error> {
+        let mut projects = Projects::default();
+        for project in self.log.projects().await? {
+            let project = Arc::new(project);
+            projects.by_key.insert(project.public_key.clone(), Arc::clone(&project));
+            projects.by_id.insert(project.id, project);
+        }
+        self.projects.store(Arc::new(projects));
+        Ok(())
+    }
+
+    async fn read_keys(&self) -> Result<(), Error> {
+        let keys = signing_keys(&self.log, self.clock.now()).await?;
+        Ok(self.keyring.reload(&keys)?)
+    }
+
+    /// Signs a session token. Not earlier than the subject's last revocation, which refuses what was signed before it.
+    fn mint(&self, mut claims: Claims) -> Result<(String, Millis), Denied> {
+        claims.iat = claims.iat.max(self.revoked.lock().earliest(&claims));
+        let token = self.keyring.mint(&claims).map_err(|error| Denied::Unavailable(error.to_string()))?;
+        Ok((token, claims.expires_at()))
+    }
+
+    fn claims(&self, kind: Kind, project: ProjectId, subject: Uuid, session: SessionId) -> Claims {
+        let iat = self.clock.now().div_euclid(1_000);
+        let ttl_s = match kind {
+            Kind::Resume => tokens::RESUME_TTL_MS / 1_000,
+            Kind::Visitor | Kind::Agent => i64::try_from(self.options.token_ttl_s).unwrap_or(900),
+        };
+        Claims {
+            project,
+            kind,
+            subject,
+            session,
+            name: None,
+            role: None,
+            sub_external: None,
+            email: None,
+            iat,
+            exp: iat + ttl_s,
+            jti: Uuid::now_v7(),
+        }
+    }
+}
+
+/// Whether `project` lets pages of `origin` embed its widget.
+fn lists(project: &ProjectRecord, origin: &Origin) -> bool {
+    project.origins.iter().any(|listed| listed.parse::<Origin>().is_ok_and(|listed| listed == *origin))
+}
+
+/// The signing keys; the first start makes one.
+async fn signing_keys(log: &Log, now: Millis) -> Result<Vec<SigningKey>, log::Error> {
+    let mut keys = log.signing_keys().await?;
+    if !keys.iter().any(|key| key.retired_at.is_none()) {
+        let key = SigningKeyRecord {
+            kid: Uuid::now_v7().to_string(),
+            secret: tokens::new_secret(),
+            created_at: now,
+            retired_at: None,
+        };
+        log.add_signing_key(&key).await?;
+        keys.push(key);
+    }
+    Ok(keys
+        .into_iter()
+        .map(|key| SigningKey { id: key.kid, secret: key.secret, retired_at: key.retired_at })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Agents: sign-in, the cookie's session, tokens, sign-out.
+
+use std::{net::IpAddr, sync::Arc};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Accounts, Denied, MOST_TTL_MS};
+use crate::{
+    bus::{Message, Revocation, Topic},
+    clock::Millis,
+    ids::{ProjectId, SessionId},
+    log::{AgentRecord, AgentSessionRecord, ProjectRecord},
+    passwords, rate,
+    tasks::Tasks,
+    telemetry,
+    tokens::{self, Kind},
+};
+
+/// A sign-in that was not used for this long has ended: a working day.
+pub const SESSION_IDLE_MS: Millis = 8 * 3_600_000;
+/// A sign-in ends after this long in any case: a week.
+pub const SESSION_ABSOLUTE_MS: Millis = 7 * 24 * 3_600_000;
+/// A sign-in's last use is written down at most once in this long.
+const TOUCH_MS: Millis = 60_000;
+
+/// A sign-in: what the cookie holds.
+pub struct SignIn {
+    /// The cookie's secret; only its hash is stored.
+    pub secret: String,
+}
+
+/// A token for an agent's socket.
+pub struct AgentToken {
+    /// The token.
+    pub token: String,
+    /// When it runs out.
+    pub expires_at: Millis,
+    /// Whose.
+    pub agent: AgentRecord,
+    /// For which project.
+    pub project: Arc<ProjectRecord>,
+}
+
+impl Accounts {
+    /// Signs an agent in. `address` is none where attempts are not counted by address.
+    pub async fn sign_in(&self, email: &str, password: &str, address: Option<IpAddr>) -> Result<SignIn, Denied> {
+        let account = email.trim().to_lowercase();
+        self.count_attempt(&account, address)?;
+        let agent = self.log.agent_by_email(&account).await?;
+        let hash = agent.as_ref().map(|agent| agent.password_hash.clone());
+        let right = self.is_right(password.to_owned(), hash).await?;
+        let Some(agent) = agent.filter(|agent| right && !agent.disabled) else {
+            metrics::counter!("deskbell_logins_total", "outcome" => "refused").increment(1);
+            return Err(Denied::Unauthorized("the e-mail address or the password is wrong".to_owned()));
+        };
+        self.logins_by_account.give_back(&account);
+        if let Some(address) = address {
+            self.logins_by_address.give_back(&rate::network(address));
+        }
+        let secret = tokens::new_secret();
+        let now = self.clock.now();
+        let session = AgentSessionRecord {
+            id_hash: hash_of(&secret),
+            project: agent.project,
+            agent: agent.id,
+            session: SessionId::generate(),
+            created_at: now,
+            seen_at: now,
+        };
+        self.log.create_agent_session(&session).await?;
+        metrics::counter!("deskbell_logins_total", "outcome" => "signed_in").increment(1);
+        tracing::info!(agent = %agent.id, session = %session.session, "agent signed in");
+        Ok(SignIn { secret })
+    }
+
+    fn count_attempt(&self, account: &str, address: Option<IpAddr>) -> Result<(), Denied> {
+        let now = self.clock.now();
+        let by_address = address.map_or(Ok(()), |address| self.logins_by_address.take(rate::network(address), now));
+        by_address.and_then(|()| self.logins_by_account.take(account.to_owned(), now)).map_err(|retry_ms| {
+            telemetry::refused("logins_per_15_minutes");
+            metrics::counter!("deskbell_logins_total", "outcome" => "rate_limited").increment(1);
+            Denied::RateLimited { retry_after_s: u64::try_from(retry_ms).unwrap_or(0).div_ceil(1_000) }
+        })
+    }
+
+    /// Hashes on a thread of its own, only so many at once: memory and cores stay for who is signed in.
+    async fn is_right(&self, password: String, hash: Option<String>) -> Result<bool, Denied> {
+        let permit = self.hashing.acquire().await;
+        let right = Tasks::blocking(move || passwords::verify(&password, hash.as_deref())).await;
+        drop(permit);
+        right.ok_or_else(|| Denied::Unavailable("the password could not be hashed".to_owned()))
+    }
+
+    /// A token for the agent who holds a cookie.
+    pub async fn agent_token(&self, secret: &str) -> Result<AgentToken, Denied> {
+        let signed_out = || Denied::Unauthorized("sign in first".to_owned());
+        let id_hash = hash_of(secret);
+        let session = self.log.agent_session(&id_hash).await?.ok_or_else(signed_out)?;
+        let now = self.clock.now();
+        if now - session.seen_at > SESSION_IDLE_MS || now - session.created_at > SESSION_ABSOLUTE_MS {
+            self.log.delete_agent_session(&id_hash).await?;
+            return Err(signed_out());
+        }
+        let agent = self.log.agent(session.agent).await?.filter(|agent| !agent.disabled).ok_or_else(signed_out)?;
+        let project = self.project(agent.project).ok_or_else(signed_out)?;
+        if now - session.seen_at > TOUCH_MS {
+            self.log.touch_agent_session(&id_hash, now).await?;
+        }
+        let (token, expires_at) = self.token_of(&agent, session.session, self.options.token_ttl_s)?;
+        Ok(AgentToken { token, expires_at, agent, project })
+    }
+
+    /// A token for an agent without a sign-in, for load tests and bots.
+    pub fn bare_agent_token(&self, agent: &AgentRecord, ttl_s: u64) -> Result<String, Denied> {
+        Ok(self.token_of(agent, SessionId::generate(), ttl_s)?.0)
+    }
+
+    fn token_of(&self, agent: &AgentRecord, session: SessionId, ttl_s: u64) -> Result<(String, Millis), Denied> {
+        let mut claims = self.claims(Kind::Agent, agent.project, agent.id.as_uuid(), session);
+        claims.exp = claims.iat + i64::try_from(ttl_s).unwrap_or(900);
+        claims.name = Some(agent.name.clone());
+        claims.role = Some(agent.role);
+        claims.email = Some(agent.email.clone());
+        self.mint(claims)
+    }
+
+    /// Signs an agent out: its cookie and the tokens of its session are worth nothing from now on.
+    pub async fn sign_out(&self, secret: &str) -> Result<(), Denied> {
+        let id_hash = hash_of(secret);
+        if let Some(session) = self.log.agent_session(&id_hash).await? {
+            self.log.delete_agent_session(&id_hash).await?;
+            self.end_session(session.project, session.session).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, project: ProjectId, session: SessionId) -> Result<(), Denied> {
+        self.log.revoke_session(project, session, self.clock.now() + MOST_TTL_MS).await?;
+        self.revoked.lock().session(session);
+        self.bus.publish(Topic::Control, Message::Revoked(Revocation::Session(session)));
+        Ok(())
+    }
+}
+
+/// What of a cookie's secret is stored: SHA-256 does, since the secret is random and long.
+fn hash_of(secret: &str) -> String {
+    Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()
+}

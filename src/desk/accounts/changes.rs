@@ -1,0 +1,258 @@
+//! Changes to accounts, made beside a running server, and how it hears of them.
+
+use uuid::Uuid;
+
+use super::{Accounts, Error};
+use crate::{
+    bus::{Message, Revocation, Topic},
+    clock::Millis,
+    config::Origin,
+    domain::{
+        Role,
+        text::{self, NAME_CHARS},
+    },
+    ids::{AgentId, ProjectId},
+    log::{self, AgentRecord, ControlRecord, Log, ProjectRecord, SigningKeyRecord},
+    passwords, tokens,
+};
+
+/// A word in the table `control`: what a running server must look at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// An agent was disabled, got another role, or lost its sessions: they end.
+    Agent,
+    /// A project's settings or agents changed.
+    Project,
+    /// The signing keys changed.
+    Keys,
+}
+
+impl Word {
+    const ALL: [Self; 3] = [Self::Agent, Self::Project, Self::Keys];
+
+    /// The word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Project => "project",
+            Self::Keys => "keys",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.as_str() == text)
+    }
+}
+
+/// A project to be made.
+#[derive(Clone, Debug)]
+pub struct NewProject {
+    /// Its name.
+    pub name: String,
+    /// Where its widget may be embedded.
+    pub origins: Vec<Origin>,
+}
+
+/// An agent to be made.
+#[derive(Clone)]
+pub struct NewAgent {
+    /// Its project.
+    pub project: ProjectId,
+    /// Its e-mail address.
+    pub email: String,
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Its password.
+    pub password: String,
+    /// How many conversations it takes at once.
+    pub capacity: u32,
+}
+
+/// What to change about an agent.
+#[derive(Clone)]
+pub enum AgentChange {
+    /// Shut it out, or let it in again.
+    Disabled(bool),
+    /// Another role.
+    Role(Role),
+    /// Another password; its sessions end.
+    Password(String),
+    /// End its sessions.
+    Sessions,
+}
+
+impl Accounts {
+    /// Takes up what the command line left in `control`. Returns the projects whose settings or agents changed.
+    pub async fn catch_up(&self) -> Result<Vec<ProjectId>, Error> {
+        let heard = *self.heard.lock();
+        let mut changed = Vec::new();
+        for record in self.log.control_after(heard).await? {
+            self.take_up(&record).await?;
+            changed.extend(record.project);
+            *self.heard.lock() = record.n;
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        Ok(changed)
+    }
+
+    async fn take_up(&self, record: &ControlRecord) -> Result<(), Error> {
+        tracing::info!(word = record.kind, subject = record.subject, "accounts changed");
+        match Word::parse(&record.kind) {
+            Some(Word::Agent) => {
+                if let Ok(agent) = record.subject.parse::<AgentId>() {
+                    self.shut_out(agent, record.at);
+                }
+            }
+            Some(Word::Project) => self.read_projects().await?,
+            Some(Word::Keys) => self.read_keys().await?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn shut_out(&self, agent: AgentId, at: Millis) {
+        self.revoked.lock().agent(agent, at);
+        self.bus.publish(Topic::Control, Message::Revoked(Revocation::Agent(agent)));
+    }
+
+    /// Makes a project.
+    pub async fn create_project(&self, new: NewProject) -> Result<ProjectRecord, Error> {
+        let name = name(&new.name)?;
+        let project = ProjectRecord {
+            id: ProjectId::generate(),
+            name,
+            public_key: public_key(),
+            identity_secret: Some(tokens::new_secret()),
+            identity_public_key: None,
+            identity_required: false,
+            sneak_peek: true,
+            origins: new.origins.iter().map(ToString::to_string).collect(),
+            created_at: self.clock.now(),
+        };
+        self.log.create_project(&project).await?;
+        self.tell(Word::Project, Some(project.id), &project.id.to_string()).await?;
+        Ok(project)
+    }
+
+    /// Stores a project's changed settings.
+    pub async fn change_project(&self, mut project: ProjectRecord) -> Result<(), Error> {
+        project.name = name(&project.name)?;
+        if let Some(pem) = &project.identity_public_key
+            && !tokens::is_identity_public_key(pem)
+        {
+            return Err(Error::Invalid("the identity key is no P-256 public key in PEM".to_owned()));
+        }
+        self.log.update_project(&project).await?;
+        self.tell(Word::Project, Some(project.id), &project.id.to_string()).await
+    }
+
+    /// Makes a new identity secret for a project: what the old one signed is refused from now on.
+    pub async fn rotate_identity_secret(&self, mut project: ProjectRecord) -> Result<ProjectRecord, Error> {
+        project.identity_secret = Some(tokens::new_secret());
+        self.change_project(project.clone()).await?;
+        Ok(project)
+    }
+
+    /// Makes an agent.
+    pub async fn create_agent(&self, new: NewAgent) -> Result<AgentRecord, Error> {
+        if self.log.project(new.project).await?.is_none() {
+            return Err(Error::Invalid("there is no such project; `deskbell project list` shows all".to_owned()));
+        }
+        let email = new.email.trim().to_lowercase();
+        if !is_email(&email) {
+            return Err(Error::Invalid(format!("{email:?} is no e-mail address")));
+        }
+        let agent = AgentRecord {
+            id: AgentId::generate(),
+            project: new.project,
+            name: name(&new.name)?,
+            role: new.role,
+            password_hash: hashed(&new.password, &email)?,
+            email,
+            capacity: new.capacity,
+            disabled: false,
+            created_at: self.clock.now(),
+        };
+        self.log.create_agent(&agent).await.map_err(|error| match error {
+            log::Error::Taken(_) => Error::Invalid("there is an agent with this e-mail address already".to_owned()),
+            other => other.into(),
+        })?;
+        self.tell(Word::Project, Some(agent.project), &agent.project.to_string()).await?;
+        Ok(agent)
+    }
+
+    /// Changes an agent; its sockets close within two seconds.
+    pub async fn change_agent(&self, mut agent: AgentRecord, change: AgentChange) -> Result<(), Error> {
+        let mut signs_out = true;
+        match change {
+            AgentChange::Disabled(disabled) => agent.disabled = disabled,
+            AgentChange::Role(role) => {
+                agent.role = role;
+                signs_out = false;
+            }
+            AgentChange::Password(password) => agent.password_hash = hashed(&password, &agent.email)?,
+            AgentChange::Sessions => {}
+        }
+        self.log.update_agent(&agent).await?;
+        if signs_out {
+            self.log.delete_agent_sessions_of(agent.id).await?;
+        }
+        self.tell(Word::Agent, Some(agent.project), &agent.id.to_string()).await
+    }
+
+    /// Makes a new signing key and retires the others.
+    pub async fn rotate_keys(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let old = self.log.signing_keys().await?;
+        let key = SigningKeyRecord {
+            kid: Uuid::now_v7().to_string(),
+            secret: tokens::new_secret(),
+            created_at: now,
+            retired_at: None,
+        };
+        self.log.add_signing_key(&key).await?;
+        for key in old.iter().filter(|key| key.retired_at.is_none()) {
+            self.log.retire_signing_key(&key.kid, now).await?;
+        }
+        self.tell(Word::Keys, None, "").await
+    }
+
+    /// The database, for what is only read.
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    async fn tell(&self, word: Word, project: Option<ProjectId>, subject: &str) -> Result<(), Error> {
+        self.log.control_append(word.as_str(), project, subject).await?;
+        self.catch_up().await.map(drop)
+    }
+}
+
+fn name(raw: &str) -> Result<String, Error> {
+    match text::line(Some(raw), "name", NAME_CHARS) {
+        Ok(Some(name)) => Ok(name),
+        Ok(None) => Err(Error::Invalid("a name is missing".to_owned())),
+        Err(refusal) => Err(Error::Invalid(refusal.to_string())),
+    }
+}
+
+/// Something on both sides of an `@`, no blanks: whether mail arrives there, only mail can tell.
+fn is_email(text: &str) -> bool {
+    let parts = text.split_once('@');
+    let plain = text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control());
+    text.len() <= 254 && plain && parts.is_some_and(|(local, host)| !local.is_empty() && host.len() >= 3 && !host.contains('@'))
+}
+
+fn hashed(password: &str, email: &str) -> Result<String, Error> {
+    passwords::check(password, email).map_err(|weak| Error::Invalid(weak.to_string()))?;
+    passwords::hash(password).ok_or_else(|| Error::Invalid("the password could not be hashed".to_owned()))
+}
+
+/// A public key for embed snippets: 16 random bytes, short enough for a URL.
+fn public_key() -> String {
+    Uuid::new_v4().simple().to_string()
+}

@@ -1,0 +1,92 @@
+//! Carrying out what routing decides: the line moves when somebody has room, and chats of the departed go back to it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Caller, Desk, Failure, ProjectDesk, attendance::Turn};
+use crate::{
+    bus::{Message, Topic},
+    clock::Millis,
+    domain::{access::Actor, conversation::Command},
+};
+
+/// How many of the line are told when it moves. Who is further back is told when it comes nearer.
+const TOLD_OF_LINE: usize = 200;
+
+/// News gather this long, so that a hundred moves cost one round of pushes.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How long routing waits when the log can't be written.
+const RETRY: Duration = Duration::from_millis(500);
+
+impl Desk {
+    /// Moves the line of a project and tells its news, whenever it is kicked, until the program stops.
+    pub(super) fn route_in_background(self: &Arc<Self>, project: &Arc<ProjectDesk>) {
+        let (desk, project) = (Arc::clone(self), Arc::clone(project));
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = desk.tasks.stopped() => return,
+                    () = project.kick.notified() => {}
+                }
+                desk.move_line(&project).await;
+                desk.tell_news(&project);
+                tokio::time::sleep(GATHER).await;
+            }
+        });
+    }
+
+    /// Gives those who wait to those who have room, one after the other: two can't get the same one.
+    async fn move_line(self: &Arc<Self>, project: &Arc<ProjectDesk>) {
+        loop {
+            let Some(turn) = project.attendance.lock().next(self.clock.now()) else { return };
+            let command = Command::Route(turn.agent.clone());
+            match self.write(&routing_of(project), turn.conversation, None, command).await {
+                Ok(_) => {}
+                Err(Failure::Refused(_)) => self.look_again(project, &turn).await,
+                Err(Failure::Unavailable(_)) => {
+                    project.attendance.lock().give_up(&turn);
+                    tokio::time::sleep(RETRY).await;
+                    return project.kick.notify_one();
+                }
+            }
+        }
+    }
+
+    /// A conversation does not stand in line as was thought: take note of how it is.
+    async fn look_again(self: &Arc<Self>, project: &Arc<ProjectDesk>, turn: &Turn) {
+        project.attendance.lock().release(turn.conversation);
+        if let Ok(state) = self.look(&routing_of(project), turn.conversation).await {
+            project.attendance.lock().observe(&state, self.clock.now());
+        }
+    }
+
+    /// Hands back what agents left unanswered when they went.
+    pub(super) async fn reclaim_from_departed(self: &Arc<Self>, project: &Arc<ProjectDesk>, now: Millis) {
+        let abandoned = project.attendance.lock().abandoned(now);
+        for (conversation, agent) in abandoned {
+            // A refusal means that it was answered or moved meanwhile; a log that is down is tried again at the next tick.
+            match self.write(&routing_of(project), conversation, None, Command::Reclaim(agent)).await {
+                Ok(_) => tracing::info!(%conversation, %agent, "handed back: its agent is gone"),
+                Err(error) => tracing::debug!(%conversation, %error, "not handed back"),
+            }
+        }
+    }
+
+    fn tell_news(&self, project: &ProjectDesk) {
+        let news = project.attendance.lock().news(self.clock.now(), TOLD_OF_LINE);
+        for (agent, status, load) in news.agents {
+            self.tell_presence(project.id, agent, status, load);
+        }
+        if let Some(online) = news.online {
+            self.bus.publish(Topic::Lobby(project.id), Message::AgentsOnline { online });
+        }
+        for (conversation, visitor, queue) in news.line {
+            self.bus.publish(Topic::Visitor(project.id, visitor), Message::Queue { conversation, queue });
+        }
+    }
+}
+
+fn routing_of(project: &ProjectDesk) -> Caller {
+    Caller { project: project.id, session: None, actor: Actor::Routing }
+}

@@ -1,0 +1,121 @@
+//! Conversations in memory: each under its own lock, read from the log when first touched, forgotten when idle.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher as _,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedMutexGuard, Mutex as AsyncMutex};
+use uuid::Uuid;
+
+use crate::{
+    clock::Millis,
+    domain::{Conversation, Entry, Key, Lane, ReadMarks},
+    ids::ConversationId,
+    log,
+};
+
+/// A conversation that nobody touched for this long is forgotten. It costs one read to know it again.
+const IDLE_MS: Millis = 5 * 60_000;
+
+/// A conversation's state, and every key that was ever used in it.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) state: Arc<Conversation>,
+    /// Where a key's entry stands, by a hash of sender and key: 24 bytes a message instead of a text. A hit is checked
+    /// against the entry itself.
+    keys: HashMap<u64, (Lane, u64)>,
+}
+
+/// A conversation's lock. What is in it is `None` until somebody reads it from the log.
+pub(super) type Guard = OwnedMutexGuard<Option<Loaded>>;
+
+#[derive(Debug, Default)]
+struct Slot {
+    loaded: Arc<AsyncMutex<Option<Loaded>>>,
+    used_at: AtomicI64,
+}
+
+/// All conversations in memory.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    slots: Mutex<HashMap<ConversationId, Slot>>,
+    /// Read marks that are not in the log yet.
+    dirty: Mutex<HashMap<ConversationId, ReadMarks>>,
+    hasher: RandomState,
+}
+
+impl Slots {
+    /// Waits for the lock of a conversation. First come, first served.
+    pub(super) async fn lock(&self, id: ConversationId, now: Millis) -> Guard {
+        let lock = {
+            let mut slots = self.slots.lock();
+            let slot = slots.entry(id).or_default();
+            slot.used_at.store(now, Ordering::Relaxed);
+            Arc::clone(&slot.loaded)
+        };
+        lock.lock_owned().await
+    }
+
+    /// What a conversation read from the log is in memory.
+    pub(super) fn loaded(&self, read: log::Loaded) -> Loaded {
+        let hashes = read.keys.iter().map(|known| (self.hash(known.sender, &known.key), (known.lane, known.seq)));
+        Loaded { state: Arc::new(read.state), keys: hashes.collect() }
+    }
+
+    /// A conversation that is just being opened.
+    pub(super) fn fresh(&self, state: Conversation) -> Loaded {
+        Loaded { state: Arc::new(state), keys: HashMap::new() }
+    }
+
+    /// Where the entry with this sender and key may stand.
+    pub(super) fn find(&self, loaded: &Loaded, sender: Uuid, key: &Key) -> Option<(Lane, u64)> {
+        loaded.keys.get(&self.hash(sender, key)).copied()
+    }
+
+    /// Takes note of entries that were written.
+    pub(super) fn remember(&self, loaded: &mut Loaded, state: Arc<Conversation>, entries: &[Arc<Entry>]) {
+        for entry in entries {
+            if let (Some(key), Some(sender)) = (&entry.key, sender_of(entry)) {
+                loaded.keys.insert(self.hash(sender, key), (entry.lane, entry.seq));
+            }
+        }
+        loaded.state = state;
+    }
+
+    /// Forgets what was not touched for [`IDLE_MS`] and nobody holds.
+    pub(super) fn forget_idle(&self, now: Millis) {
+        self.slots.lock().retain(|_, slot| {
+            let idle = now - slot.used_at.load(Ordering::Relaxed) > IDLE_MS;
+            !idle || Arc::strong_count(&slot.loaded) > 1
+        });
+    }
+
+    /// Read marks to be written down.
+    pub(super) fn mark_dirty(&self, id: ConversationId, marks: ReadMarks) {
+        self.dirty.lock().insert(id, marks);
+    }
+
+    /// Takes the read marks that are to be written down.
+    pub(super) fn take_dirty(&self) -> HashMap<ConversationId, ReadMarks> {
+        std::mem::take(&mut *self.dirty.lock())
+    }
+
+    fn hash(&self, sender: Uuid, key: &Key) -> u64 {
+        self.hasher.hash_one((sender, key))
+    }
+}
+
+/// The id under which an entry's key is unique.
+pub(super) fn sender_of(entry: &Entry) -> Option<Uuid> {
+    match &entry.from {
+        crate::domain::Author::Visitor { id, .. } => Some(id.as_uuid()),
+        crate::domain::Author::Agent { id, .. } => Some(id.as_uuid()),
+        crate::domain::Author::System {} => None,
+    }
+}

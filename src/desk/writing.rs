@@ -1,0 +1,278 @@
+//! One command into one conversation: decide, append, publish.
+
+use std::{collections::HashMap, sync::Arc};
+
+use uuid::Uuid;
+
+use super::{
+    Caller, Desk, Failure,
+    slots::{Guard, Loaded, sender_of},
+};
+use crate::{
+    bus::{Message, Topic},
+    clock::Millis,
+    domain::{
+        AgentRef, Author, Conversation, Draft, Entry, Key, Lane, ReadMarks, Refusal, Who,
+        access::Actor,
+        conversation::{self, Command},
+    },
+    ids::{AgentId, ConversationId, EntryId, SessionId},
+    log::{Append, AppendError, NewConversation},
+    protocol::client::Page,
+};
+
+/// How often a command is decided anew because somebody else wrote in between. On one node it never is.
+const ATTEMPTS: usize = 5;
+
+/// What a command wrote, or what the first command with its key wrote.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The entry that answers the command.
+    pub entry: Arc<Entry>,
+    /// Whether the key was known already.
+    pub duplicate: bool,
+}
+
+/// Entries about to be appended, and the state after them.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) entries: Vec<Arc<Entry>>,
+    pub(super) after: Arc<Conversation>,
+}
+
+impl Step {
+    /// Numbers and dates `drafts` and applies them to `state`.
+    pub(super) fn of(state: &Conversation, drafts: Vec<Draft>, session: Option<SessionId>, now: Millis) -> Self {
+        let mut after = state.clone();
+        let mut entries = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let lane = draft.event.lane();
+            let entry = Entry {
+                conversation: state.id,
+                lane,
+                seq: after.last_seq(lane) + 1,
+                id: EntryId::generate(),
+                // Never before the entry that it follows, whatever the clock says.
+                at: now.max(state.at),
+                session: session.filter(|_| !matches!(draft.from, Author::System {})),
+                from: draft.from,
+                key: draft.key,
+                event: draft.event,
+            };
+            conversation::apply(&mut after, &entry);
+            entries.push(Arc::new(entry));
+        }
+        Self { entries, after: Arc::new(after) }
+    }
+}
+
+impl Desk {
+    /// Carries out `command` in a conversation of the caller's.
+    pub async fn write(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: ConversationId,
+        key: Option<Key>,
+        command: Command,
+    ) -> Result<Written, Failure> {
+        let mut guard = self.slots.lock(id, self.clock.now()).await;
+        for _ in 0..ATTEMPTS {
+            let loaded = self.access(caller, id, &mut guard).await?;
+            if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
+                return Ok(Written { entry: first, duplicate: true });
+            }
+            let drafts = conversation::decide(&loaded.state, &caller.actor, command.clone(), key.clone())?;
+            let before = Arc::clone(&loaded.state);
+            let step = Step::of(&before, drafts, caller.session, self.clock.now());
+            match self.append(&before, &step, None).await {
+                Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await,
+                Err(AppendError::Stale) => *guard = None,
+                Err(AppendError::Unavailable(why)) => {
+                    // Whether it was written is not known for sure: read it anew.
+                    *guard = None;
+                    return Err(Failure::Unavailable(why));
+                }
+            }
+        }
+        Err(Failure::Unavailable("others write into this conversation at the same time".to_owned()))
+    }
+
+    /// Gives a conversation to an agent, or takes it: `Take` and `AssignTo` with the name looked up.
+    pub async fn assign(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: ConversationId,
+        key: Key,
+        to: AgentId,
+    ) -> Result<Written, Failure> {
+        let agent = self.assignable(caller, to).await?;
+        self.write(caller, id, Some(key), Command::AssignTo(agent)).await
+    }
+
+    /// The visitor looks at a page: noted for agents, and logged in its open conversations.
+    pub async fn page(self: &Arc<Self>, caller: &Caller, page: Page) -> Result<(), Failure> {
+        let Actor::Visitor { id, .. } = caller.actor else {
+            return Err(Refusal::Forbidden("only visitors look at pages".to_owned()).into());
+        };
+        let project = self.project(caller.project).await?;
+        let last = project.attendance.lock().page(id);
+        if last.as_ref() == Some(&page) {
+            return Ok(());
+        }
+        self.set_page(caller.project, id, Some(page.clone()));
+        for conversation in self.log.conversations_of(caller.project, id).await? {
+            if conversation.status == crate::domain::Status::Open {
+                let command = Command::Page { url: page.url.clone(), title: page.title.clone() };
+                self.write(caller, conversation.id, None, command).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The caller has read the thread up to `seq`. Backwards or beyond the end: nothing.
+    pub async fn read(self: &Arc<Self>, caller: &Caller, id: ConversationId, seq: u64) -> Result<(), Failure> {
+        let mut guard = self.slots.lock(id, self.clock.now()).await;
+        let loaded = self.access(caller, id, &mut guard).await?;
+        let state = &loaded.state;
+        let (by, mark) = match &caller.actor {
+            Actor::Visitor { id, .. } => (Who::Visitor(*id), state.read.visitor),
+            Actor::Agent { id, role, .. } if role.answers() => (Who::Agent(*id), state.read.agent),
+            // A supervisor who only looks has not read it for the team.
+            Actor::Agent { .. } | Actor::Routing => return Ok(()),
+        };
+        let seq = seq.min(state.seq);
+        if seq <= mark {
+            return Ok(());
+        }
+        let state = Arc::make_mut(&mut loaded.state);
+        match by {
+            Who::Visitor(_) => state.read.visitor = seq,
+            Who::Agent(_) => state.read.agent = seq,
+        }
+        let head = Arc::clone(&loaded.state);
+        self.slots.mark_dirty(id, head.read);
+        self.bus.publish(Topic::Thread(id), Message::Read { conversation: id, by, seq });
+        if matches!(by, Who::Agent(_)) {
+            self.bus.publish(Topic::Inbox(caller.project), Message::Head(head));
+        }
+        Ok(())
+    }
+
+    /// Writes down how far was read since the last time. What is lost in a crash is at most a second of "read" marks.
+    pub(super) async fn write_read_marks(&self) {
+        let dirty: HashMap<ConversationId, ReadMarks> = self.slots.take_dirty();
+        for (conversation, marks) in dirty {
+            if let Err(error) = self.log.mark_read(conversation, marks).await {
+                tracing::warn!(%conversation, %error, "read marks not written; tried again with the next ones");
+                self.slots.mark_dirty(conversation, marks);
+                return;
+            }
+        }
+    }
+
+    /// The conversation behind `guard`, if the caller may see it. Read from the log at first.
+    pub(super) async fn access<'g>(
+        &self,
+        caller: &Caller,
+        id: ConversationId,
+        guard: &'g mut Guard,
+    ) -> Result<&'g mut Loaded, Failure> {
+        if guard.is_none() {
+            let read = self.log.load(caller.project, id).await?.ok_or(Refusal::NotFound)?;
+            **guard = Some(self.slots.loaded(read));
+        }
+        let loaded = guard.as_mut().ok_or(Refusal::NotFound)?;
+        let own = match &caller.actor {
+            Actor::Visitor { id, .. } => loaded.state.visitor == *id,
+            Actor::Agent { .. } | Actor::Routing => true,
+        };
+        if own && loaded.state.project == caller.project { Ok(loaded) } else { Err(Refusal::NotFound.into()) }
+    }
+
+    pub(super) async fn append(
+        &self,
+        before: &Conversation,
+        step: &Step,
+        open: Option<NewConversation>,
+    ) -> Result<(), AppendError> {
+        let append = Append {
+            expected_seq: before.seq,
+            expected_desk_seq: before.desk_seq,
+            head: Arc::clone(&step.after),
+            entries: step.entries.clone(),
+            open,
+        };
+        self.log.append(append).await
+    }
+
+    /// Publishes what is in the log now. Still under the conversation's lock, so that all hear it in order.
+    pub(super) fn publish(&self, step: &Step) {
+        let state = &step.after;
+        for lane in [Lane::Thread, Lane::Desk] {
+            let of_lane = step.entries.iter().filter(|entry| entry.lane == lane);
+            let entries: Vec<_> = of_lane.cloned().collect();
+            if entries.is_empty() {
+                continue;
+            }
+            let topic = match lane {
+                Lane::Thread => Topic::Thread(state.id),
+                Lane::Desk => Topic::Desk(state.id),
+            };
+            self.bus.publish(topic, Message::Entries { epoch: state.epoch.clone(), entries });
+        }
+        self.bus.publish(Topic::Inbox(state.project), Message::Head(Arc::clone(state)));
+    }
+
+    /// Tells routing of a conversation's new state.
+    pub(super) async fn observe(self: &Arc<Self>, state: &Conversation) {
+        // A project that can't be read now is read when it is next used; it then sees this state in the log.
+        if let Ok(project) = self.project(state.project).await {
+            let moved = project.attendance.lock().observe(state, self.clock.now());
+            if moved {
+                project.kick.notify_one();
+            }
+        }
+    }
+
+    async fn done(
+        self: &Arc<Self>,
+        caller: &Caller,
+        guard: &mut Guard,
+        step: Step,
+        key: Option<&Key>,
+    ) -> Result<Written, Failure> {
+        if let Some(loaded) = guard.as_mut() {
+            self.slots.remember(loaded, Arc::clone(&step.after), &step.entries);
+        }
+        self.publish(&step);
+        self.observe(&step.after).await;
+        let sender = actor_id(&caller.actor);
+        let answering = step.entries.iter().find(|entry| key.is_some() && entry.key.as_ref() == key && sender_of(entry) == sender);
+        let entry = answering.or(step.entries.last()).ok_or(Refusal::NotFound)?;
+        Ok(Written { entry: Arc::clone(entry), duplicate: false })
+    }
+
+    /// The entry that the same sender wrote with the same key before.
+    async fn first_with(&self, loaded: &Loaded, actor: &Actor, key: Option<&Key>) -> Result<Option<Arc<Entry>>, Failure> {
+        let (Some(key), Some(sender)) = (key, actor_id(actor)) else { return Ok(None) };
+        let Some((lane, seq)) = self.slots.find(loaded, sender, key) else { return Ok(None) };
+        let entry = self.log.entry(loaded.state.id, lane, seq).await?;
+        Ok(entry.filter(|entry| entry.key.as_ref() == Some(key) && sender_of(entry) == Some(sender)).map(Arc::new))
+    }
+
+    async fn assignable(self: &Arc<Self>, caller: &Caller, to: AgentId) -> Result<AgentRef, Failure> {
+        caller.actor.must_answer()?;
+        let project = self.project(caller.project).await?;
+        let agent = project.attendance.lock().assignable(to);
+        Ok(agent.ok_or_else(|| Refusal::Conflict("no agent of this project with that id takes conversations".to_owned()))?)
+    }
+}
+
+/// The id under which an actor's keys are unique.
+fn actor_id(actor: &Actor) -> Option<Uuid> {
+    match actor {
+        Actor::Visitor { id, .. } => Some(id.as_uuid()),
+        Actor::Agent { id, .. } => Some(id.as_uuid()),
+        Actor::Routing => None,
+    }
+}
