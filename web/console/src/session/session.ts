@@ -1,0 +1,27 @@
+import { create } from "zustand";
+import { agent } from "../app/agent.ts";
+import { forgetDrafts, saveDrafts } from "../composer/drafts.ts";
+import { dropLists } from "../inbox/lists.ts";
+
+interface SessionStore {
+  /** Somebody was signed in on this page; losing that is told as an expiry. */
+  readonly was: boolean;
+}
+
+/** What this page knows of its session beyond the client's state. */
+export const useSession = create<SessionStore>()(() => ({ was: false }));
+
+/** Signs in and connects. Rejects with the client's `DeskbellError`. */
+export async function signIn(email: string, password: string): Promise<void> {
+  await agent.login(email, password);
+  agent.start();
+}
+
+/** Signs out; what was kept of this agent on this device goes with it. */
+export async function signOut(): Promise<void> {
+  saveDrafts();
+  useSession.setState({ was: false });
+  dropLists();
+  await agent.logout();
+  forgetDrafts();
+}

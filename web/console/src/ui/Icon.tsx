@@ -1,0 +1,13 @@
+import { ICONS, type IconName } from "./icons.ts";
+import css from "./Icon.module.css";
+
+/** A small line drawing beside a text. It is never the only carrier of a meaning, so it is hidden from screen readers. */
+export function Icon({ name, size = 16, mirrored = false }: { name: IconName; size?: number; mirrored?: boolean }) {
+  return (
+    <svg className={mirrored ? `${css.icon} ${css.mirrored}` : css.icon} viewBox="0 0 16 16" width={size} height={size} aria-hidden="true">
+      {ICONS[name].map((path) => (
+        <path key={path} d={path} />
+      ))}
+    </svg>
+  );
+}
