@@ -1,0 +1,4 @@
+//! The integration tests, in one binary so that it links once.
+#![cfg(test)]
+
+mod tidy;
