@@ -7,7 +7,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # In the order in which they run: the pages are built before the server that embeds them.
-readonly all=(setup format types pages clippy rust generated browser browser-strict licences)
+readonly all=(setup format types generated pages clippy rust browser browser-strict licences)
 # One set of features for lints, tests and the binary under test, so that nothing is built twice.
 export DESKBELL_FEATURES=fault-injection
 report=()
