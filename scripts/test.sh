@@ -17,7 +17,9 @@ suite_setup() { scripts/setup.sh test && scripts/npm-ci.sh web && scripts/npm-ci
 
 suite_format() { cargo fmt --all --check; }
 
-suite_types() { scripts/npm-ci.sh web && npm run --prefix web check; }
+suite_types() {
+  scripts/npm-ci.sh web && npm run --prefix web check && scripts/npm-ci.sh tests/e2e && npm run --prefix tests/e2e check
+}
 
 suite_pages() { npm run --prefix web test && make --no-print-directory web; }
 
