@@ -249,6 +249,3 @@ async fn signing_keys(log: &Log, now: Millis) -> Result<Vec<SigningKey>, log::Er
         .map(|key| SigningKey { id: key.kid, secret: key.secret, retired_at: key.retired_at })
         .collect())
 }
-
-#[cfg(test)]
-mod tests;

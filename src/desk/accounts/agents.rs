@@ -135,8 +135,9 @@ impl Accounts {
     }
 
     async fn end_session(&self, project: ProjectId, session: SessionId) -> Result<(), Denied> {
-        self.log.revoke_session(project, session, self.clock.now() + MOST_TTL_MS).await?;
-        self.revoked.lock().session(session);
+        let now = self.clock.now();
+        self.log.revoke_session(project, session, now + MOST_TTL_MS).await?;
+        self.revoked.lock().session(session, now);
         self.bus.publish(Topic::Control, Message::Revoked(Revocation::Session(session)));
         Ok(())
     }

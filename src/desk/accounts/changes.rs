@@ -244,7 +244,9 @@ fn name(raw: &str) -> Result<String, Error> {
 fn is_email(text: &str) -> bool {
     let parts = text.split_once('@');
     let plain = text.chars().all(|letter| !letter.is_whitespace() && !letter.is_control());
-    text.len() <= 254 && plain && parts.is_some_and(|(local, host)| !local.is_empty() && host.len() >= 3 && !host.contains('@'))
+    text.len() <= 254
+        && plain
+        && parts.is_some_and(|(local, host)| !local.is_empty() && host.len() >= 3 && !host.contains('@'))
 }
 
 fn hashed(password: &str, email: &str) -> Result<String, Error> {

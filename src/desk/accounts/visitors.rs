@@ -74,8 +74,7 @@ impl Accounts {
 
     /// A token for a new anonymous visitor, for load tests and bots.
     pub fn bare_visitor_token(&self, project: ProjectId, ttl_s: u64) -> Result<String, Denied> {
-        let mut claims =
-            self.claims(Kind::Visitor, project, VisitorId::generate().as_uuid(), SessionId::generate());
+        let mut claims = self.claims(Kind::Visitor, project, VisitorId::generate().as_uuid(), SessionId::generate());
         claims.exp = claims.iat + i64::try_from(ttl_s).unwrap_or(i64::MAX - claims.iat);
         Ok(self.mint(claims)?.0)
     }
