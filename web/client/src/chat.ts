@@ -6,6 +6,13 @@ import type { Entry, LaneName, Opened, QueuePosition, ReadMarks, Sender } from "
 /** The protocol ends a `typing` after 5 s without another; the network may take a little longer. */
 const TYPING_MS = 6_000;
 
+const LOCAL = "~";
+
+/** The id under which a conversation goes until the server has named it. */
+export const localId = (key: string) => LOCAL + key;
+
+export const isLocal = (conversation: string) => conversation.startsWith(LOCAL);
+
 export function blank(id: string, epoch: string, local: boolean): Conversation {
   return {
     id,

@@ -49,6 +49,8 @@ export class Connection {
   #lastId = 0;
   #lines: string[] = [];
   #token = { value: "", until: 0 };
+  /** The server has taken this token once; when it refuses it later, a new one may still do. */
+  #accepted = false;
   #heardAt = 0;
   #silenceMs = OPENING_MS;
   #windowMs = 5_000;
@@ -122,6 +124,7 @@ export class Connection {
     if (this.#token.until <= Date.now()) {
       const value = await this.#host.getToken();
       this.#token = { value, until: Date.now() + UNPROVEN_TOKEN_MS };
+      this.#accepted = false;
     }
     return this.#token.value;
   }
@@ -147,10 +150,12 @@ export class Connection {
 
   /** An error that says neither "later" nor "never" is followed by a close code that does. */
   #turnedAway(error: DeskbellError): void {
-    if (error.retryable || error.code in FINAL_CODES) this.#refused(error);
+    if (error.code === "unauthorized") this.#lost(4501);
+    else if (error.retryable || error.code in FINAL_CODES) this.#refused(error);
   }
 
   #welcome(reply: ConnectReply): void {
+    this.#accepted = true;
     this.#silenceMs = reply.heartbeat_ms + SILENCE_MARGIN_MS;
     this.#windowMs = reply.reconnect_window_ms;
     this.#maxFrameBytes = reply.max_frame_bytes;
@@ -274,7 +279,9 @@ export class Connection {
   }
 
   #lost(code: number): void {
-    this.#after(ending(code));
+    const end = ending(code);
+    const unauthorized = end.then === "stop" && end.reason === "unauthorized";
+    this.#after(unauthorized && this.#accepted ? { then: "renew", reason: "unauthorized" } : end);
   }
 
   #after(end: Ending): void {

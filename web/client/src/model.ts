@@ -3,7 +3,7 @@
  * apply the same ones in the same order: so all tabs agree, and any of them can take over.
  */
 import { Cell, tell } from "./cell.ts";
-import { absorb, blank, described, laneOf, marked, queued, stillTyping, typed, unread } from "./chat.ts";
+import { absorb, blank, described, isLocal, laneOf, marked, queued, stillTyping, typed, unread } from "./chat.ts";
 import { hasKey, laneAt, NO_ENTRIES, prepend } from "./lane.ts";
 import type { Arrival, Conversation, Failure, Outcome, Pending, Self, Status } from "./state.ts";
 import type { ConnectReply, Counts, Entry, EntryFrame, Frame, Head, LaneName, Notice, Opened, ReadCommand, Sender, WriteCommand } from "./wire.ts";
@@ -27,7 +27,8 @@ export type Action =
   | { readonly a: "connected"; readonly reply: ConnectReply }
   | { readonly a: "frame"; readonly frame: Frame }
   | { readonly a: "reply"; readonly command: ReadCommand; readonly reply: Reply }
-  | { readonly a: "put"; readonly item: OutboxItem }
+  /** `instead` names the item whose place it takes; by default the one with the same key. */
+  | { readonly a: "put"; readonly item: OutboxItem; readonly instead?: string }
   | { readonly a: "settled"; readonly key: string; readonly outcome: Outcome }
   | { readonly a: "drop"; readonly key: string }
   | { readonly a: "profile"; readonly profile: object | null; readonly owner: string; readonly resume: string }
@@ -129,7 +130,7 @@ export class Model {
       case "reply":
         return this.reply(action.command, action.reply);
       case "put":
-        return this.#put(action.item);
+        return this.#put(action.item, action.instead);
       case "settled":
         return this.#settle(action.key, action.outcome);
       case "drop":
@@ -303,12 +304,12 @@ export class Model {
     this.#mend(id);
   }
 
-  #put(item: OutboxItem): void {
-    const at = this.outbox.findIndex(({ key }) => key === item.key);
+  #put(item: OutboxItem, instead = item.key): void {
+    const at = this.outbox.findIndex(({ key }) => key === instead);
     const placed = { ...item, conversation: this.resolve(item.conversation) };
     this.outbox = at < 0 ? [...this.outbox, placed] : this.outbox.map((old, i) => (i === at ? placed : old));
     const { conversation: id, command } = placed;
-    if (command.type === "open" && !this.chats.has(id)) this.store(blank(id, "", true));
+    if (command.type === "open" && isLocal(id) && !this.chats.has(id)) this.store(blank(id, "", true));
     else this.#repend(id);
   }
 
@@ -349,6 +350,7 @@ export class Model {
     this.chats.delete(local);
     this.outbox = this.outbox.map((item) => (item.conversation === local ? { ...item, conversation: chat.id } : item));
     this.store(chat);
+    this.#list();
   }
 
   #remove(key: string): void {

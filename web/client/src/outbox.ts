@@ -1,5 +1,6 @@
 /** Sends what is written: in order within a conversation, each until it is acknowledged or refused for good. */
 import type { Command, Reply } from "./connection.ts";
+import { isLocal } from "./chat.ts";
 import type { DeskbellError } from "./errors.ts";
 import type { Action, OutboxItem } from "./model.ts";
 
@@ -110,13 +111,6 @@ export class Outbox {
     return { a: "put", item: { ...item, state: "queued", attempts, retryAt } };
   }
 }
-
-const LOCAL = "~";
-
-/** The id under which a conversation goes until the server has named it. */
-export const localId = (key: string) => LOCAL + key;
-
-export const isLocal = (conversation: string) => conversation.startsWith(LOCAL);
 
 function commandOf({ command, key, conversation }: OutboxItem): Command {
   return command.type === "open" ? { ...command, key } : { ...command, key, conversation };

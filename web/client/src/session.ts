@@ -1,12 +1,13 @@
 /** What visitor's and agent's sessions share: the model, the tabs, and in the leading tab the connection and the outbox. */
 import type { Browser } from "./browser.ts";
 import { Cell } from "./cell.ts";
+import { isLocal, localId } from "./chat.ts";
 import { Connection, type Command, type Reply } from "./connection.ts";
 import { DeskbellError, offline } from "./errors.ts";
 import { createKey } from "./keys.ts";
 import type { Action, Dump, Model, OutboxItem } from "./model.ts";
 import { isText } from "./model.ts";
-import { isLocal, localId, Outbox } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import type { Arrival, Conversation, Outcome, Readable, Self, Status, Write } from "./state.ts";
 import { Tabs } from "./tabs.ts";
 import { Typist } from "./typist.ts";
@@ -385,8 +386,7 @@ export abstract class Session<M extends Model> {
     const { error, ...rest } = item;
     // What was refused for good is another command now; what might have been stored must keep its key.
     const fresh = error?.retryable ? key : createKey();
-    this.dispatch({ a: "put", item: { ...rest, key: fresh, state: "queued", attempts: 0 } });
-    if (fresh !== key) this.dispatch({ a: "drop", key });
+    this.dispatch({ a: "put", item: { ...rest, key: fresh, state: "queued", attempts: 0 }, instead: key });
     this.#outbox?.pump();
   }
 

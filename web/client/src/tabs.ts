@@ -140,7 +140,8 @@ export class Tabs<Action, Dump> {
       this.#unanswered = 0;
       this.#stand(true);
     }
-    this.#post({ m: "ping" });
+    if (this.#synced) this.#post({ m: "ping" });
+    else this.#hello();
   }
 
   #seat(tab: string): string {

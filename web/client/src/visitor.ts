@@ -1,10 +1,10 @@
 /** A visitor's session: the widget's side of the client. */
 import { thisBrowser, type Browser } from "./browser.ts";
 import { Cell } from "./cell.ts";
+import { isLocal } from "./chat.ts";
 import { DeskbellError } from "./errors.ts";
 import { post } from "./http.ts";
 import { Model, type Dump } from "./model.ts";
-import { isLocal } from "./outbox.ts";
 import { Session } from "./session.ts";
 import type { OpenOptions, Readable, VisitorProfile, Write } from "./state.ts";
 import type { ConnectReply, Frame, Page, ResumePosition } from "./wire.ts";
