@@ -56,6 +56,40 @@ fn commands() {
     assert_eq!(first_column("docs/protocol.md", "| command | who | `ok` brings |"), Command::NAMES);
 }
 
+/// The words that `field` may be in the schema `name` of the generated document, which another test holds to the code.
+fn words_of(name: &str, field: &str) -> Vec<String> {
+    let document: serde_json::Value = serde_json::from_str(&read("docs/asyncapi.json")).unwrap();
+    let mut words = Vec::new();
+    collect_words(&document["components"]["schemas"][name]["oneOf"], field, &mut words);
+    assert!(!words.is_empty(), "docs/asyncapi.json has no {field} in {name}");
+    words
+}
+
+fn collect_words(value: &serde_json::Value, field: &str, words: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_words(item, field, words)),
+        serde_json::Value::Object(map) => {
+            let named = map.get("properties").and_then(|p| p.get(field)).and_then(|f| f["enum"][0].as_str());
+            words.extend(named.map(str::to_owned));
+            map.get("allOf").into_iter().for_each(|parts| collect_words(parts, field, words));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn events() {
+    assert_eq!(first_column("docs/protocol.md", "| event | lane | body |"), words_of("Event", "event"));
+}
+
+#[test]
+fn every_frame_of_the_server_is_shown() {
+    let page = read("docs/protocol.md");
+    let missing = |word: &String| !page.contains(&format!("{{\"type\":\"{word}\""));
+    let missing: Vec<String> = words_of("ServerFrame", "type").into_iter().filter(missing).collect();
+    assert!(missing.is_empty(), "docs/protocol.md shows no frame of these types: {missing:?}");
+}
+
 fn limit_row(limit: &Limit) -> String {
     format!("| `{}` | {} | {} | {} |", limit.name, limit.default, limit.unit, limit.what.trim())
 }
