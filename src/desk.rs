@@ -2,7 +2,7 @@
 //!
 //! `decide -> append -> publish`, under one lock per conversation. The desk does not know who listens.
 
-//ACC
+pub mod accounts;
 mod attendance;
 mod open;
 mod reading;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, OnceCell};
 
 pub use self::{
     open::{Opened, Opening},
-    reading::{CaughtUp, Since},
+    reading::{Budget, CaughtUp, Since},
     writing::Written,
 };
 use self::{attendance::Attendance, slots::Slots};

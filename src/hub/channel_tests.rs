@@ -17,7 +17,7 @@ fn member(number: u64) -> Arc<Member> {
         session: SessionId::generate(),
         subject: Subject::Visitor(VisitorId::generate()),
         address: Ipv4Addr::LOCALHOST.into(),
-        outbox: Outbox::new(OutboxLimits { frames: 10_000, bytes: 1_000_000 }),
+        outbox: Outbox::new(OutboxLimits { frames: 10_000, bytes: 1_000_000, bytes_limit: "outbox_visitor_bytes" }),
         topics: parking_lot::Mutex::default(),
     })
 }

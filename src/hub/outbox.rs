@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
-use crate::protocol::close::CloseCode;
+use crate::{protocol::close::CloseCode, telemetry::refused};
 
 /// How much a session may be behind.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct OutboxLimits {
     pub frames: usize,
     /// Bytes of frames and states together.
     pub bytes: usize,
+    /// The name of the limit that `bytes` comes from.
+    pub bytes_limit: &'static str,
 }
 
 /// What a state is the newest value of.
@@ -79,9 +81,8 @@ impl Outbox {
         if shelves.ending.is_some() {
             return;
         }
-        let full = shelves.frames.len() >= self.limits.frames || shelves.bytes + frame.len() > self.limits.bytes;
-        if full {
-            metrics::counter!("deskbell_slow_consumers_total").increment(1);
+        if let Some(limit) = shelves.overflow(&frame, self.limits) {
+            refused(limit);
             shelves.end(CloseCode::SlowConsumer);
         } else {
             shelves.bytes += frame.len();
@@ -102,13 +103,16 @@ impl Outbox {
             shelves.bytes -= old.len();
         }
         // A head is a state that must arrive: without it an agent would not see a chat.
-        let fits = shelves.bytes + frame.len() <= self.limits.bytes && shelves.states.len() < self.limits.frames;
-        if fits {
-            shelves.bytes += frame.len();
-            shelves.states.push((of, frame));
-        } else if matches!(of, StateOf::Head(_)) {
-            metrics::counter!("deskbell_slow_consumers_total").increment(1);
-            shelves.end(CloseCode::SlowConsumer);
+        match shelves.overflow(&frame, self.limits) {
+            None => {
+                shelves.bytes += frame.len();
+                shelves.states.push((of, frame));
+            }
+            Some(limit) if matches!(of, StateOf::Head(_)) => {
+                refused(limit);
+                shelves.end(CloseCode::SlowConsumer);
+            }
+            Some(_) => {}
         }
         drop(shelves);
         self.wake.notify_one();
@@ -147,6 +151,17 @@ impl Outbox {
 }
 
 impl Shelves {
+    /// The limit that one more frame would break.
+    fn overflow(&self, frame: &Utf8Bytes, limits: OutboxLimits) -> Option<&'static str> {
+        if self.frames.len() + self.states.len() >= limits.frames {
+            Some("outbox_frames")
+        } else if self.bytes + frame.len() > limits.bytes {
+            Some(limits.bytes_limit)
+        } else {
+            None
+        }
+    }
+
     /// Nothing more will be written: what waits is in the log or worth nothing.
     fn end(&mut self, code: CloseCode) {
         self.ending = Some(code);
@@ -161,7 +176,7 @@ mod tests {
     use super::*;
 
     fn outbox() -> Outbox {
-        Outbox::new(OutboxLimits { frames: 3, bytes: 100 })
+        Outbox::new(OutboxLimits { frames: 3, bytes: 100, bytes_limit: "outbox_visitor_bytes" })
     }
 
     #[test]

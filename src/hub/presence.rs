@@ -69,6 +69,7 @@ impl Member {
 pub(super) struct Presence {
     members: DashMap<u64, Arc<Member>>,
     channels: DashMap<Topic, Arc<Mutex<Channel>>>,
+    of_project: DashMap<ProjectId, usize>,
     next: AtomicU64,
     agents: AtomicUsize,
 }
@@ -81,12 +82,14 @@ impl Presence {
 
     pub(super) fn insert(&self, member: &Arc<Member>) {
         self.agents.fetch_add(usize::from(member.is_agent()), Ordering::Relaxed);
+        *self.of_project.entry(member.project).or_default() += 1;
         self.members.insert(member.number, Arc::clone(member));
     }
 
     pub(super) fn remove(&self, member: &Member) {
         if self.members.remove(&member.number).is_some() {
             self.agents.fetch_sub(usize::from(member.is_agent()), Ordering::Relaxed);
+            self.of_project.alter(&member.project, |_, count| count.saturating_sub(1));
         }
     }
 
@@ -98,7 +101,7 @@ impl Presence {
 
     /// How many sessions a project has on this node.
     pub(super) fn count_of(&self, project: ProjectId) -> usize {
-        self.members.iter().filter(|member| member.project == project).count()
+        self.of_project.get(&project).map_or(0, |count| *count)
     }
 
     /// Every member that `wanted` wants. Walks all sessions: for what happens seldom.

@@ -1,0 +1,132 @@
+//! One socket's life: greeted, served, closed. One task owns the socket; nothing else writes to it.
+//!
+//! A session that has said `connect` consumes itself to become an identified one; the code for commands can't be reached
+//! before. Commands of one session are carried out one after the other, in the order sent. What is being written when the
+//! session ends is finished in the background: it is published if it was committed.
+
+mod commands;
+mod greeting;
+mod heartbeat;
+mod meter;
+mod pace;
+mod serving;
+mod socket;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    greeting::{Greeted, Greeting, Turned},
+    serving::Serving,
+    socket::{Ending, Inbound, Socket},
+};
+use crate::{
+    clock::Clock,
+    config::Limits,
+    desk::{Desk, accounts::Accounts},
+    hub::Hub,
+    protocol::close::CloseCode,
+    tasks::Tasks,
+    telemetry::refused,
+};
+
+/// What every session needs.
+pub struct Context {
+    /// The verbs.
+    pub desk: Arc<Desk>,
+    /// What comes up.
+    pub hub: Arc<Hub>,
+    /// Who a token is.
+    pub accounts: Arc<Accounts>,
+    /// The limits it lives under.
+    pub limits: Arc<Limits>,
+    /// The present time.
+    pub clock: Clock,
+    /// What outlives a session.
+    pub tasks: Tasks,
+    /// Cancelled when the node is being stopped: sessions say `draining` and end, spread over the reconnect window.
+    pub drain: CancellationToken,
+}
+
+/// Where a socket comes from.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The client's address, proxies considered.
+    pub address: IpAddr,
+    /// The page's origin, when a browser said one.
+    pub origin: Option<String>,
+}
+
+/// Serves one socket after its WebSocket handshake, to its end. `leftover` was read behind the request.
+pub async fn run<S>(context: Arc<Context>, stream: S, leftover: Bytes, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Ok(mut socket) = Socket::new(stream, leftover, &context.limits).await else { return };
+    let greeted = tokio::select! {
+        biased;
+        () = context.drain.cancelled() => Err(Ending::Code(CloseCode::Draining)),
+        greeted = greet(&context, &peer, &mut socket) => greeted,
+    };
+    let ending = match greeted {
+        Err(ending) => ending,
+        Ok(greeted) => Box::pin(Serving::begin(&context, greeted)).await.run(&mut socket).await,
+    };
+    metrics::counter!("deskbell_closes_total", "reason" => ending.reason()).increment(1);
+    tracing::debug!(reason = ending.reason(), address = %peer.address, "session ended");
+    socket.close(ending).await;
+}
+
+/// Waits for `connect`, checks it and answers.
+async fn greet<S>(context: &Arc<Context>, peer: &Peer, socket: &mut Socket<S>) -> Result<Greeted, Ending>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limit = Duration::from_millis(context.limits.connect_timeout_ms);
+    let Ok(first) = timeout(limit, first_frame(context, socket)).await else {
+        refused("connect_timeout_ms");
+        return Err(Ending::Code(CloseCode::ConnectTimeout));
+    };
+    let frame = first?;
+    let greeted = match Greeting::read(context, peer, &frame) {
+        Ok(greeting) => greeting.identify().await,
+        Err(turned) => Err(turned),
+    };
+    let greeted = match greeted {
+        Ok(greeted) => greeted,
+        Err(Turned { error, ending }) => {
+            if let Some(error) = error {
+                socket.send([error.encode().into()]).await?;
+            }
+            return Err(ending);
+        }
+    };
+    if !greeted.reply.is_empty() {
+        socket.send([greeted.reply.clone()]).await?;
+    }
+    Ok(greeted)
+}
+
+/// The first text frame. Pings may come before it, a few.
+async fn first_frame<S>(
+    context: &Context,
+    socket: &mut Socket<S>,
+) -> Result<tokio_tungstenite::tungstenite::Utf8Bytes, Ending>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    for _ in 0..=context.limits.control_frames_per_10s {
+        match socket.receive().await? {
+            Inbound::Text(frame) => return Ok(frame),
+            Inbound::Control => {}
+        }
+    }
+    refused("control_frames_per_10s");
+    Err(Ending::Code(CloseCode::RateLimited))
+}

@@ -1,0 +1,242 @@
+//! What a session's commands do: each becomes one verb of the desk or the hub, and one answer.
+
+use std::sync::Arc;
+
+use super::{
+    Context,
+    greeting::{Lanes, Person, lanes_of},
+};
+use crate::{
+    desk::{Budget, Failure, Opening, Since, Written},
+    domain::{Lane, Refusal, access::Actor, conversation, text},
+    ids::ConversationId,
+    protocol::{
+        client::{self, AssignTarget, Command, Page},
+        close::CloseCode,
+        server::{
+            self, Assigned, Done, ErrorCode, Opened, Refreshed, Reply, Sequenced, Watched,
+            Written as WrittenReply,
+        },
+    },
+    tokens::TokenError,
+};
+
+/// When a client may try again after the log could not be written.
+const UNAVAILABLE_RETRY_MS: u64 = 1_000;
+
+/// What came of a command.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The reply.
+    Reply(Reply),
+    /// The reply, and lanes that go on once it is out.
+    GoOn(Reply, Vec<Lanes>),
+    /// A new token holds for so long.
+    Renewed(Refreshed),
+    /// An error.
+    Error(server::Error),
+    /// The session ends.
+    End(CloseCode),
+}
+
+/// Carries out `command`.
+pub(super) async fn carry_out(context: &Arc<Context>, person: &Person, command: Command) -> Outcome {
+    let outcome = match command {
+        Command::Refresh(refresh) => refresh_token(context, person, &refresh.token),
+        Command::Watch(watch) => self::watch(context, person, &watch).await,
+        Command::Open(open) => self::open(context, person, open).await.map(Outcome::Reply),
+        Command::Send(_) | Command::Note(_) | Command::Close(_) | Command::Rate(_) | Command::Assign(_) => {
+            write(context, person, command).await.map(Outcome::Reply)
+        }
+        Command::History(asked) => {
+            context.desk.history(&person.caller, &asked).await.map(|page| Outcome::Reply(Reply::History(page)))
+        }
+        Command::Inbox(asked) => inbox(context, person, &asked).await.map(Outcome::Reply),
+        other => small(context, person, other).await,
+    };
+    outcome.unwrap_or_else(|failure| Outcome::Error(error_of(&failure)))
+}
+
+/// The failure as the client is told.
+fn error_of(failure: &Failure) -> server::Error {
+    let (code, retry_ms) = match failure {
+        Failure::Refused(Refusal::BadRequest(_)) => (ErrorCode::BadRequest, None),
+        Failure::Refused(Refusal::Forbidden(_)) => (ErrorCode::Forbidden, None),
+        Failure::Refused(Refusal::NotFound) => (ErrorCode::NotFound, None),
+        Failure::Refused(Refusal::Conflict(_)) => (ErrorCode::Conflict, None),
+        Failure::Refused(Refusal::TooLarge(_)) => (ErrorCode::TooLarge, None),
+        Failure::Unavailable(why) => {
+            tracing::warn!(%why, "refused for now: the log is not available");
+            let message = "messages can't be stored now; nothing was lost, try again".to_owned();
+            return server::Error { id: None, code: ErrorCode::Unavailable, message, retry_ms: Some(UNAVAILABLE_RETRY_MS) };
+        }
+    };
+    server::Error { id: None, code, message: failure.to_string(), retry_ms }
+}
+
+/// Commands whose answer is only that they were done.
+async fn small(context: &Arc<Context>, person: &Person, command: Command) -> Result<Outcome, Failure> {
+    let (desk, caller) = (&context.desk, &person.caller);
+    match command {
+        Command::Unwatch(unwatch) => {
+            must_be_agent(person)?;
+            context.hub.unsubscribe(&person.stay, unwatch.conversation);
+        }
+        Command::Read(read) => {
+            must_hear(context, person, read.conversation)?;
+            desk.read(caller, read.conversation, read.seq).await?;
+        }
+        Command::Typing(typing) => {
+            must_hear(context, person, typing.conversation)?;
+            // A draft may be unfinished in any way; what can't be shown is not shown.
+            let draft = typing.text.and_then(|draft| text::message(&draft).ok());
+            desk.typing(caller, typing.conversation, typing.on, draft);
+        }
+        Command::Page(view) => desk.page(caller, clean_page(&view.page)?).await?,
+        Command::Availability(wanted) => {
+            desk.set_availability(caller, wanted.status == client::Availability::Online).await?;
+        }
+        Command::Connect(_) => return Ok(Outcome::End(CloseCode::BadProtocol)),
+        _ => {}
+    }
+    Ok(Outcome::Reply(Reply::Done(Done {})))
+}
+
+fn refresh_token(context: &Context, person: &Person, token: &str) -> Result<Outcome, Failure> {
+    let claims = match context.accounts.verify(token) {
+        Ok(claims) => claims,
+        Err(TokenError::Revoked) => return Ok(Outcome::End(CloseCode::Unauthorized)),
+        Err(error) => {
+            let message = error.to_string();
+            return Ok(Outcome::Error(server::Error { id: None, code: ErrorCode::Unauthorized, message, retry_ms: None }));
+        }
+    };
+    let held = &person.claims;
+    let same = (claims.project, claims.kind, claims.subject) == (held.project, held.kind, held.subject);
+    if !same || claims.role != held.role {
+        return Err(Refusal::Forbidden("the token is for another subject, project or role".to_owned()).into());
+    }
+    Ok(Outcome::Renewed(Refreshed { token_ttl_ms: claims.expires_at() - context.clock.now() }))
+}
+
+async fn open(context: &Arc<Context>, person: &Person, open: client::Open) -> Result<Reply, Failure> {
+    let opening = Opening {
+        key: open.key,
+        text: text::message(&open.body.text)?,
+        fields: open.fields.unwrap_or_default(),
+        page: open.page.as_ref().map(clean_page).transpose()?,
+        subject: person.claims.sub_external.clone(),
+        email: person.claims.email.clone(),
+    };
+    let opened = context.desk.open(&person.caller, opening).await?;
+    let state = opened.state;
+    Ok(Reply::Opened(Box::new(Opened {
+        conversation: state.id,
+        epoch: state.epoch.clone(),
+        seq: opened.first.seq,
+        entry: opened.first.id,
+        at: opened.first.at,
+        status: state.status,
+        duplicate: opened.duplicate,
+        read: state.read,
+        queue: opened.queue,
+        assignee: state.assignee.clone(),
+    })))
+}
+
+/// The commands that write one thing into one conversation.
+async fn write(context: &Arc<Context>, person: &Person, command: Command) -> Result<Reply, Failure> {
+    let (desk, caller) = (&context.desk, &person.caller);
+    match command {
+        Command::Send(send) => {
+            let verb = conversation::Command::Send { text: text::message(&send.body.text)? };
+            desk.write(caller, send.conversation, Some(send.key), verb).await.map(|written| written_reply(&written))
+        }
+        Command::Note(note) => {
+            let verb = conversation::Command::Note { text: text::message(&note.body.text)? };
+            desk.write(caller, note.conversation, Some(note.key), verb).await.map(|written| written_reply(&written))
+        }
+        Command::Close(close) => {
+            let verb = conversation::Command::Close;
+            desk.write(caller, close.conversation, Some(close.key), verb).await.map(|written| sequenced(&written))
+        }
+        Command::Rate(rate) => {
+            let comment = text::line(rate.comment.as_deref(), "comment", text::COMMENT_CHARS)?;
+            let verb = conversation::Command::Rate { score: rate.score, comment };
+            desk.write(caller, rate.conversation, Some(rate.key), verb).await.map(|written| sequenced(&written))
+        }
+        Command::Assign(assign) => {
+            let (id, key) = (assign.conversation, assign.key);
+            let written = match assign.to {
+                AssignTarget::Me(_) => desk.write(caller, id, Some(key), conversation::Command::Take).await?,
+                AssignTarget::Nobody => desk.write(caller, id, Some(key), conversation::Command::HandBack).await?,
+                AssignTarget::Agent(agent) => desk.assign(caller, id, key, agent).await?,
+            };
+            Ok(Reply::Assigned(Assigned { desk_seq: written.entry.seq }))
+        }
+        _ => Ok(Reply::Done(Done {})),
+    }
+}
+
+async fn inbox(context: &Arc<Context>, person: &Person, asked: &client::Inbox) -> Result<Reply, Failure> {
+    // First listen, then read: a head that changes in between is pushed.
+    if person.stay.is_agent() {
+        context.hub.listen(&person.stay, crate::bus::Topic::Inbox(person.caller.project));
+    }
+    context.desk.inbox(&person.caller, asked).await.map(Reply::Inbox)
+}
+
+async fn watch(context: &Arc<Context>, person: &Person, watch: &client::Watch) -> Result<Outcome, Failure> {
+    must_be_agent(person)?;
+    let (id, caller) = (watch.conversation, &person.caller);
+    // Looked at before anything is subscribed to: what is not the caller's can't be listened to, not even for a moment.
+    context.desk.look(caller, id).await?;
+    let since = |seq: Option<u64>| Some(Since { epoch: watch.epoch.clone()?, seq: seq? });
+    let mut budget = Budget::default();
+    context.hub.subscribe(&person.stay, id, Lane::Thread);
+    context.hub.subscribe(&person.stay, id, Lane::Desk);
+    let thread = context.desk.catch_up(caller, (id, Lane::Thread), since(watch.seq).as_ref(), &mut budget).await?;
+    let desk = context.desk.catch_up(caller, (id, Lane::Desk), since(watch.desk_seq).as_ref(), &mut budget).await?;
+    let lanes = vec![lanes_of((id, Lane::Thread), &thread), lanes_of((id, Lane::Desk), &desk)];
+    let state = &desk.state;
+    let reply = Watched {
+        conversation: id,
+        epoch: state.epoch.clone(),
+        status: state.status,
+        seq: thread.last,
+        desk_seq: desk.last,
+        resumed: thread.resumed && desk.resumed,
+        visitor: context.desk.visitor_card(caller, state).await?,
+        assignee: state.assignee.clone(),
+        read: state.read,
+        viewing: context.hub.viewing(id),
+        entries: thread.entries.into_iter().chain(desk.entries).collect(),
+    };
+    Ok(Outcome::GoOn(Reply::Watched(Box::new(reply)), lanes))
+}
+
+fn must_be_agent(person: &Person) -> Result<(), Refusal> {
+    match person.caller.actor {
+        Actor::Agent { .. } => Ok(()),
+        _ => Err(Refusal::Forbidden("only agents may do that".to_owned())),
+    }
+}
+
+/// Watermarks and typing are for those who follow the conversation.
+fn must_hear(context: &Context, person: &Person, conversation: ConversationId) -> Result<(), Refusal> {
+    if context.hub.hears(&person.stay, conversation) { Ok(()) } else { Err(Refusal::NotFound) }
+}
+
+fn clean_page(page: &Page) -> Result<Page, Refusal> {
+    let title = text::line(Some(&page.title), "page.title", text::TITLE_CHARS)?;
+    Ok(Page { url: text::page_url(&page.url)?, title: title.unwrap_or_default() })
+}
+
+fn written_reply(written: &Written) -> Reply {
+    let entry = &written.entry;
+    Reply::Written(WrittenReply { seq: entry.seq, entry: entry.id, at: entry.at, duplicate: written.duplicate })
+}
+
+fn sequenced(written: &Written) -> Reply {
+    Reply::Sequenced(Sequenced { seq: written.entry.seq })
+}

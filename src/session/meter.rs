@@ -1,0 +1,181 @@
+//! Counts what the WebSocket library does not: the fragments of one message.
+//!
+//! 200,000 empty fragments make no message, so no size limit ever sees them; here the seventeenth ends the connection. The
+//! meter sits between the socket and the library and reads frame headers only (RFC 6455, section 5.2).
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The error text of a message in too many pieces.
+pub(super) const TOO_MANY_FRAGMENTS: &str = "too many fragments";
+
+/// A stream whose inbound frames are counted.
+#[derive(Debug)]
+pub(super) struct Meter<S> {
+    stream: S,
+    frames: Frames,
+}
+
+/// Where in a frame the next byte is.
+#[derive(Debug)]
+struct Frames {
+    header: [u8; 14],
+    /// Bytes of the header that are here.
+    known: u8,
+    /// Bytes of the payload that are still to come.
+    payload: u64,
+    fragments: usize,
+    most: usize,
+}
+
+impl<S> Meter<S> {
+    pub(super) const fn new(stream: S, most_fragments: usize) -> Self {
+        let frames = Frames { header: [0; 14], known: 0, payload: 0, fragments: 0, most: most_fragments };
+        Self { stream, frames }
+    }
+
+    /// The same count over bytes that were read before the meter was there.
+    pub(super) fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.frames.advance(bytes)
+    }
+}
+
+impl Frames {
+    fn advance(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.payload > 0 {
+                let skipped = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
+                self.payload -= skipped as u64;
+                bytes = bytes.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            if let Some(byte) = self.header.get_mut(usize::from(self.known)) {
+                *byte = *first;
+            }
+            self.known += 1;
+            bytes = rest;
+            if self.known >= 2 && self.known == self.header_length() {
+                self.header_done()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long the present header is: 2 bytes, the extended length, and the mask that clients always send.
+    const fn header_length(&self) -> u8 {
+        let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
+        mask + match self.header[1] & 0x7f {
+            126 => 4,
+            127 => 10,
+            _ => 2,
+        }
+    }
+
+    fn header_done(&mut self) -> io::Result<()> {
+        let [first, second, a, b, c, d, e, f, g, h, ..] = self.header;
+        self.payload = match second & 0x7f {
+            126 => u16::from_be_bytes([a, b]).into(),
+            127 => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            short => short.into(),
+        };
+        self.known = 0;
+        let (is_final, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
+        if is_control {
+            return Ok(());
+        }
+        self.fragments += 1;
+        if self.fragments > self.most {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, TOO_MANY_FRAGMENTS));
+        }
+        if is_final {
+            self.fragments = 0;
+        }
+        Ok(())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                Poll::Ready(this.frames.advance(buffer.filled().get(before..).unwrap_or_default()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Meter<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A masked frame with `length` bytes of payload.
+    fn frame(first: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![first];
+        match u16::try_from(length) {
+            Ok(short) if short < 126 => bytes.push(0x80 | u8::try_from(short).unwrap()),
+            Ok(medium) => {
+                bytes.push(0x80 | 126);
+                bytes.extend(medium.to_be_bytes());
+            }
+            Err(_) => {
+                bytes.push(0x80 | 127);
+                bytes.extend((length as u64).to_be_bytes());
+            }
+        }
+        bytes.extend([0; 4]);
+        bytes.extend(vec![0xff; length]);
+        bytes
+    }
+
+    fn accepts(bytes: &[u8], piece: usize) -> bool {
+        let mut meter = Meter::new((), 16);
+        bytes.chunks(piece).all(|piece| meter.count(piece).is_ok())
+    }
+
+    #[test]
+    fn sixteen_fragments_pass_and_seventeen_do_not_however_they_arrive() {
+        for length in [0, 5, 200, 70_000] {
+            let mut bytes = frame(0x01, length);
+            (0..14).for_each(|_| bytes.extend(frame(0x00, length)));
+            let mut whole = bytes.clone();
+            whole.extend(frame(0x80, length));
+            whole.extend(frame(0x81, length));
+            let mut broken = bytes;
+            broken.extend([frame(0x00, length), frame(0x00, length)].concat());
+            for piece in [1, 3, 1_000, usize::MAX] {
+                assert!(accepts(&whole, piece));
+                assert!(!accepts(&broken, piece));
+            }
+        }
+    }
+
+    #[test]
+    fn control_frames_between_fragments_do_not_count() {
+        let mut bytes = frame(0x01, 1);
+        (0..100).for_each(|_| bytes.extend(frame(0x89, 3)));
+        bytes.extend(frame(0x80, 1));
+        assert!(accepts(&bytes, 7));
+    }
+}

@@ -1,0 +1,165 @@
+//! How fast a session may ask: token buckets, and what happens to who does not slow down.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{config::Limits, protocol::client::Command, telemetry::refused};
+
+/// Reads are cheaper than writes and a console opens with many at once: five to one.
+const READS_PER_WRITE: u32 = 5;
+
+/// The window in which control frames are counted.
+const CONTROL_WINDOW: Duration = Duration::from_secs(10);
+
+/// A session's budgets.
+#[derive(Debug)]
+pub(super) struct Pace {
+    writes: Bucket,
+    reads: Bucket,
+    refused: u32,
+    refusals: u32,
+    controls: u32,
+    controls_since: Instant,
+    most_controls: u32,
+}
+
+/// The answer to one command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Go on.
+    Granted,
+    /// Not now.
+    Refused {
+        /// When it will be granted.
+        retry_ms: u64,
+    },
+    /// Refused so often that the session ends.
+    Exhausted,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    per_second: u32,
+    burst: u32,
+    /// Thousandths of a permit.
+    level: u64,
+    at: Instant,
+}
+
+impl Pace {
+    pub(super) fn new(limits: &Limits, now: Instant) -> Self {
+        let (rate, burst) = (limits.writes_per_second, limits.write_burst);
+        Self {
+            writes: Bucket::full(rate, burst, now),
+            reads: Bucket::full(rate.saturating_mul(READS_PER_WRITE), burst.saturating_mul(READS_PER_WRITE), now),
+            refused: 0,
+            refusals: limits.refusals_in_a_row,
+            controls: 0,
+            controls_since: now,
+            most_controls: limits.control_frames_per_10s,
+        }
+    }
+
+    /// Whether `command` may be carried out now.
+    pub(super) fn ask(&mut self, command: &Command, now: Instant) -> Verdict {
+        let bucket = if is_write(command) { &mut self.writes } else { &mut self.reads };
+        match bucket.take(now) {
+            Ok(()) => {
+                self.refused = 0;
+                Verdict::Granted
+            }
+            Err(retry_ms) => {
+                refused("writes_per_second");
+                self.refused += 1;
+                if self.refused < self.refusals {
+                    return Verdict::Refused { retry_ms };
+                }
+                refused("refusals_in_a_row");
+                Verdict::Exhausted
+            }
+        }
+    }
+
+    /// Counts a ping or pong of the WebSocket protocol; false when there were too many.
+    pub(super) fn control(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.controls_since) > CONTROL_WINDOW {
+            self.controls = 0;
+            self.controls_since = now;
+        }
+        self.controls += 1;
+        if self.controls > self.most_controls {
+            refused("control_frames_per_10s");
+        }
+        self.controls <= self.most_controls
+    }
+}
+
+impl Bucket {
+    fn full(per_second: u32, burst: u32, now: Instant) -> Self {
+        Self { per_second, burst, level: u64::from(burst) * 1_000, at: now }
+    }
+
+    fn take(&mut self, now: Instant) -> Result<(), u64> {
+        let passed = u64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(u64::MAX);
+        let gained = passed.saturating_mul(self.per_second.into());
+        self.level = self.level.saturating_add(gained).min(u64::from(self.burst) * 1_000);
+        self.at = now;
+        if self.level >= 1_000 {
+            self.level -= 1_000;
+            return Ok(());
+        }
+        Err((1_000 - self.level).div_ceil(u64::from(self.per_second.max(1))))
+    }
+}
+
+/// Whether `command` makes the log grow or moves a conversation.
+const fn is_write(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Open(_)
+            | Command::Send(_)
+            | Command::Note(_)
+            | Command::Close(_)
+            | Command::Rate(_)
+            | Command::Page(_)
+            | Command::Assign(_)
+            | Command::Availability(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::client::{Availability, SetAvailability};
+
+    fn write() -> Command {
+        Command::Availability(SetAvailability { status: Availability::Away })
+    }
+
+    #[test]
+    fn a_burst_then_the_rate_then_the_end() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut pace = Pace::new(&limits, start);
+        for _ in 0..limits.write_burst {
+            assert_eq!(pace.ask(&write(), start), Verdict::Granted);
+        }
+        assert_eq!(pace.ask(&write(), start), Verdict::Refused { retry_ms: 100 });
+        assert_eq!(pace.ask(&write(), start + Duration::from_millis(100)), Verdict::Granted);
+        for _ in 1..limits.refusals_in_a_row {
+            assert!(matches!(pace.ask(&write(), start + Duration::from_millis(100)), Verdict::Refused { .. }));
+        }
+        assert_eq!(pace.ask(&write(), start + Duration::from_millis(100)), Verdict::Exhausted);
+    }
+
+    #[test]
+    fn control_frames_have_a_window() {
+        let (limits, start) = (Limits::default(), Instant::now());
+        let mut pace = Pace::new(&limits, start);
+        for _ in 0..limits.control_frames_per_10s {
+            assert!(pace.control(start));
+        }
+        assert!(!pace.control(start));
+        assert!(pace.control(start + Duration::from_secs(11)));
+    }
+}

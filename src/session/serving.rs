@@ -1,0 +1,346 @@
+//! The loop of an identified session.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use rand::Rng as _;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, sleep_until},
+};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::{
+    Context,
+    commands::{Outcome, carry_out},
+    greeting::{Greeted, Lanes, Person},
+    heartbeat::{Due, Heartbeat},
+    pace::{Pace, Verdict},
+    socket::{Ending, Inbound, Socket},
+};
+use crate::{
+    domain::access::Actor,
+    hub::Member,
+    ids::ProjectId,
+    protocol::{
+        MAX_BATCH, TOKEN_WARNING_MS,
+        client::{ClientFrame, Command, ParseError},
+        close::CloseCode,
+        server::{Error, ErrorCode, Ok as OkFrame, Ping, Reply, ServerFrame, TokenExpiring},
+    },
+    tasks::Tasks,
+    telemetry::refused,
+};
+
+/// Commands that may wait behind the one being carried out; then the socket is not read until there is room.
+const BACKLOG: usize = 2 * MAX_BATCH;
+
+/// With few sessions a drain need not take the whole window: one millisecond for each.
+const DRAIN_MS_PER_SESSION: u64 = 1;
+
+/// An identified session.
+pub(super) struct Serving {
+    context: Arc<Context>,
+    person: Arc<Person>,
+    pace: Pace,
+    heartbeat: Heartbeat,
+    waiting: VecDeque<ClientFrame>,
+    current: Option<Current>,
+    /// When this session ends because the node is being stopped.
+    drained_at: Option<Instant>,
+    _attending: Attending,
+}
+
+/// The command that is being carried out.
+struct Current {
+    id: Option<u32>,
+    work: Finish,
+}
+
+impl Serving {
+    /// Takes over from the greeting: what was subscribed goes on, what came along is queued.
+    pub(super) async fn begin(context: &Arc<Context>, greeted: Greeted) -> Self {
+        let Greeted { person, lanes, rest, reply: _ } = greeted;
+        let now = Instant::now();
+        let ttl = person.claims.expires_at() - context.clock.now();
+        let attending = Attending::begin(context, &person).await;
+        let mut serving = Self {
+            context: Arc::clone(context),
+            person: Arc::new(person),
+            pace: Pace::new(&context.limits, now),
+            heartbeat: Heartbeat::new(&context.limits, ttl, now),
+            waiting: VecDeque::new(),
+            current: None,
+            drained_at: None,
+            _attending: attending,
+        };
+        serving.go_on(&lanes);
+        for line in rest {
+            // A malformed rest is found by the client's silence: it ends with the next frame.
+            drop(serving.queue(&line));
+        }
+        serving
+    }
+
+    /// Serves until there is a reason to end.
+    pub(super) async fn run<S>(mut self, socket: &mut Socket<S>) -> Ending
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        loop {
+            if let Err(ending) = self.step(socket).await {
+                return ending;
+            }
+        }
+    }
+
+    /// Waits for the next thing to do, and does it.
+    async fn step<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.start_next();
+        let wake = self.drained_at.map_or(self.heartbeat.next(), |at| at.min(self.heartbeat.next()));
+        tokio::select! {
+            // Ending first, then answers, then timers; what comes in last, so that who floods waits for the rest.
+            biased;
+            () = self.context.drain.cancelled(), if self.drained_at.is_none() => {
+                self.drained_at = Some(Instant::now() + spread(&self.context));
+                Ok(())
+            }
+            outcome = current(&mut self.current), if self.current.is_some() => self.answer(socket, outcome).await,
+            () = self.person.stay.outbox.ready() => self.deliver(socket).await,
+            () = sleep_until(wake) => self.beat(socket).await,
+            inbound = socket.receive(), if self.waiting.len() < BACKLOG => self.take_in(socket, inbound?).await,
+        }
+    }
+
+    /// Begins the next waiting command, if none is being carried out.
+    fn start_next(&mut self) {
+        if self.current.is_some() {
+            return;
+        }
+        let Some(ClientFrame { id, command }) = self.waiting.pop_front() else { return };
+        let (context, person) = (Arc::clone(&self.context), Arc::clone(&self.person));
+        let tasks = context.tasks.clone();
+        let work = Box::pin(async move { carry_out(&context, &person, command).await });
+        self.current = Some(Current { id, work: Finish { work: Some(work), running: false, tasks } });
+    }
+
+    async fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let id = self.current.take().and_then(|current| current.id);
+        match outcome {
+            Outcome::Reply(reply) => self.reply(socket, id, reply).await,
+            Outcome::GoOn(reply, lanes) => {
+                self.reply(socket, id, reply).await?;
+                self.go_on(&lanes);
+                Ok(())
+            }
+            Outcome::Renewed(refreshed) => {
+                self.heartbeat.renew(refreshed.token_ttl_ms, Instant::now());
+                self.reply(socket, id, Reply::Refreshed(refreshed)).await
+            }
+            // Who gave no number gets no answer; the error says what went wrong to who reads the frames.
+            Outcome::Error(error) => self.send(socket, &ServerFrame::Error(Error { id, ..error })).await,
+            Outcome::End(code) => Err(Ending::Code(code)),
+        }
+    }
+
+    async fn reply<S>(&mut self, socket: &mut Socket<S>, id: Option<u32>, reply: Reply) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match id {
+            Some(id) => self.send(socket, &ServerFrame::Ok(OkFrame { id, reply })).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send<S>(&mut self, socket: &mut Socket<S>, frame: &ServerFrame) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.heartbeat.sent(Instant::now());
+        socket.send([Utf8Bytes::from(frame.encode())]).await
+    }
+
+    /// Writes what the hub put out.
+    async fn deliver<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let batch = self.person.stay.outbox.take();
+        let states = batch.states.into_iter().map(|(_, frame)| frame);
+        if states.len() + batch.frames.len() > 0 {
+            self.heartbeat.sent(Instant::now());
+            socket.send(states.chain(batch.frames)).await?;
+        }
+        batch.ending.map_or(Ok(()), |code| Err(Ending::Code(code)))
+    }
+
+    async fn beat<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let now = Instant::now();
+        if self.drained_at.is_some_and(|at| now >= at) {
+            return Err(Ending::Code(CloseCode::Draining));
+        }
+        match self.heartbeat.due(now) {
+            None => Ok(()),
+            Some(Due::Ping) => {
+                metrics::counter!("deskbell_pings_total").increment(1);
+                self.send(socket, &ServerFrame::Ping(Ping {})).await
+            }
+            Some(Due::Warn) => {
+                self.send(socket, &ServerFrame::TokenExpiring(TokenExpiring { in_ms: TOKEN_WARNING_MS })).await
+            }
+            Some(Due::NoPong) => {
+                refused("pong_within_ms");
+                Err(Ending::Code(CloseCode::NoPong))
+            }
+            Some(Due::TokenEnded) => Err(Ending::Code(CloseCode::TokenExpired)),
+        }
+    }
+
+    async fn take_in<S>(&mut self, socket: &mut Socket<S>, inbound: Inbound) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.heartbeat.heard();
+        match inbound {
+            Inbound::Control if self.pace.control(Instant::now()) => Ok(()),
+            Inbound::Control => Err(Ending::Code(CloseCode::RateLimited)),
+            Inbound::Text(frame) => {
+                let lines = ClientFrame::lines(&frame).map_err(|_| Ending::Code(CloseCode::BadProtocol))?;
+                for line in lines {
+                    if let Some(error) = self.queue(line)? {
+                        self.send(socket, &error).await?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a command in line; returns what to tell the client when it is not one, or comes too fast.
+    fn queue(&mut self, line: &str) -> Result<Option<ServerFrame>, Ending> {
+        let error = |id, code, message, retry_ms| {
+            Ok(Some(ServerFrame::Error(Error { id, code, message, retry_ms })))
+        };
+        let frame = match ClientFrame::parse(line) {
+            Ok(frame) => frame,
+            Err(ParseError::Malformed) => return Err(Ending::Code(CloseCode::BadProtocol)),
+            Err(unknown @ ParseError::UnknownType { id, .. }) => {
+                return error(id, ErrorCode::UnknownType, unknown.to_string(), None);
+            }
+            Err(ParseError::BadRequest { id, message }) => return error(id, ErrorCode::BadRequest, message, None),
+        };
+        if matches!(frame.command, Command::Pong(_)) {
+            return Ok(None);
+        }
+        match self.pace.ask(&frame.command, Instant::now()) {
+            Verdict::Granted => {
+                self.waiting.push_back(frame);
+                Ok(None)
+            }
+            Verdict::Refused { retry_ms } => {
+                let message = format!("{} writes a second at most", self.context.limits.writes_per_second);
+                error(frame.id, ErrorCode::RateLimited, message, Some(retry_ms))
+            }
+            Verdict::Exhausted => Err(Ending::Code(CloseCode::RateLimited)),
+        }
+    }
+
+    fn go_on(&self, lanes: &[Lanes]) {
+        for Lanes { conversation, lane, epoch, last } in lanes {
+            self.context.hub.go_on(&self.person.stay, (*conversation, *lane), epoch, *last);
+        }
+    }
+}
+
+/// Polls the command that is being carried out. Cancel-safe: it stays where it is.
+async fn current(current: &mut Option<Current>) -> Outcome {
+    match current {
+        Some(current) => poll_fn(|cx| current.work.poll(cx)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A random moment within the reconnect window, so that not all clients come back at once.
+fn spread(context: &Context) -> Duration {
+    let (visitors, agents) = context.hub.count();
+    let sessions = u64::try_from(visitors + agents).unwrap_or(u64::MAX);
+    let window = context.limits.reconnect_window_ms.min(sessions.saturating_mul(DRAIN_MS_PER_SESSION));
+    Duration::from_millis(rand::rng().random_range(0..=window))
+}
+
+/// A command's work. Dropped before its end, also by a panic elsewhere in the session, it is finished in the background:
+/// what was committed must be published.
+struct Finish {
+    work: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
+    /// The work itself is running: a drop now means that it panicked, and there is nothing to finish.
+    running: bool,
+    tasks: Tasks,
+}
+
+impl Finish {
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
+        let Some(work) = self.work.as_mut() else { return Poll::Pending };
+        self.running = true;
+        let outcome = work.as_mut().poll(cx);
+        self.running = false;
+        if outcome.is_ready() {
+            self.work = None;
+        }
+        outcome
+    }
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        if let (Some(work), false) = (self.work.take(), self.running) {
+            self.tasks.spawn(async move { drop(work.await) });
+        }
+    }
+}
+
+/// What the desk is told of a session's beginning and end, whatever ends it.
+struct Attending {
+    context: Arc<Context>,
+    person: (ProjectId, Actor),
+    member: Arc<Member>,
+}
+
+impl Attending {
+    async fn begin(context: &Arc<Context>, person: &Person) -> Self {
+        let project = person.caller.project;
+        if let Actor::Agent { id, .. } = person.caller.actor {
+            // The project was set up for the answer to `connect`; this can't fail any more.
+            drop(context.desk.agent_arrived(project, id).await);
+        }
+        let member = Arc::clone(&person.stay);
+        Self { context: Arc::clone(context), person: (project, person.caller.actor.clone()), member }
+    }
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        match self.person {
+            (project, Actor::Agent { id, .. }) => self.context.desk.agent_left(project, id),
+            (project, Actor::Visitor { id, .. }) if self.context.hub.count_like(&self.member) <= 1 => {
+                self.context.desk.set_page(project, id, None);
+            }
+            _ => {}
+        }
+    }
+}

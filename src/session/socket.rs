@@ -1,0 +1,264 @@
+//! The WebSocket of one session: frames in, batches out, and an ending that the client gets to see.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        error::CapacityError,
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
+};
+
+use super::meter::{Meter, TOO_MANY_FRAGMENTS};
+use crate::{
+    config::Limits,
+    protocol::{
+        MAX_BATCH, MAX_OUTBOUND_BYTES,
+        close::{CloseCode, MESSAGE_TOO_BIG, PROTOCOL_ERROR},
+    },
+    telemetry::refused,
+};
+
+/// Read buffer of a socket: four small frames. The library's default of 128 KiB would cost 130 KB a session.
+const READ_BUFFER: usize = 1_024;
+/// Bytes that gather before they are written without a flush.
+const WRITE_BUFFER: usize = 4 * 1_024;
+/// Most bytes that wait in the library: the largest frame and its neighbours. Its default has no end.
+const MAX_WRITE_BUFFER: usize = MAX_OUTBOUND_BYTES + 64 * 1_024;
+/// Up to this size, small frames are joined into one batch: a browser wakes once instead of sixteen times.
+const JOIN_BYTES: usize = 16 * 1_024;
+/// How long the client has to take the closing frame.
+const LINGER: Duration = Duration::from_secs(1);
+/// What is read and thrown away meanwhile, so that the system does not reset the connection before the client read why.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// For a reason of the protocol's table.
+    Code(CloseCode),
+    /// For a reason of RFC 6455: too big, or against the rules.
+    Standard(u16, &'static str),
+    /// The client is gone.
+    Gone,
+}
+
+impl Ending {
+    /// For logs and metrics.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Code(code) => code.reason(),
+            Self::Standard(_, reason) => reason,
+            Self::Gone => "gone",
+        }
+    }
+
+    const fn code(self) -> Option<u16> {
+        match self {
+            Self::Code(code) => Some(code.code()),
+            Self::Standard(code, _) => Some(code),
+            Self::Gone => None,
+        }
+    }
+}
+
+/// What came in.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    /// A text frame.
+    Text(Utf8Bytes),
+    /// A ping or pong of the WebSocket protocol. The library answers.
+    Control,
+}
+
+/// The socket of one session.
+#[derive(Debug)]
+pub(super) struct Socket<S> {
+    stream: WebSocketStream<Meter<S>>,
+    write_timeout: Duration,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// A socket over `stream` after its handshake; `leftover` was read behind the request.
+    pub(super) async fn new(stream: S, leftover: Bytes, limits: &Limits) -> Result<Self, Ending> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(MAX_WRITE_BUFFER)
+            .max_message_size(Some(limits.frame_bytes))
+            .max_frame_size(Some(limits.frame_bytes));
+        let mut meter = Meter::new(stream, limits.fragments);
+        meter.count(&leftover).map_err(|_| Ending::Gone)?;
+        let stream = WebSocketStream::from_partially_read(meter, leftover.into(), Role::Server, Some(config)).await;
+        Ok(Self { stream, write_timeout: Duration::from_millis(limits.write_timeout_ms) })
+    }
+
+    /// The next frame, or why there is none. Cancel-safe.
+    pub(super) async fn receive(&mut self) -> Result<Inbound, Ending> {
+        match self.stream.next().await {
+            Some(Ok(Message::Text(text))) => {
+                metrics::counter!("deskbell_frames_received_total").increment(1);
+                metrics::counter!("deskbell_received_bytes").increment(text.len() as u64);
+                Ok(Inbound::Text(text))
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Inbound::Control),
+            Some(Ok(Message::Binary(_))) => Err(Ending::Code(CloseCode::BadProtocol)),
+            Some(Ok(Message::Close(_))) | None => Err(Ending::Gone),
+            Some(Err(error)) => Err(ending_of(&error)),
+        }
+    }
+
+    /// Writes `frames`, small neighbours joined, and flushes once.
+    pub(super) async fn send(&mut self, frames: impl IntoIterator<Item = Utf8Bytes>) -> Result<(), Ending> {
+        let limit = self.write_timeout;
+        match timeout(limit, self.send_all(frames)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ending_of(&error)),
+            Err(_) => {
+                refused("write_timeout_ms");
+                Err(Ending::Code(CloseCode::SlowConsumer))
+            }
+        }
+    }
+
+    async fn send_all(&mut self, frames: impl IntoIterator<Item = Utf8Bytes>) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        for frame in frames {
+            if let Some(full) = batch.add(frame) {
+                self.feed(full).await?;
+            }
+        }
+        if let Some(last) = batch.end() {
+            self.feed(last).await?;
+        }
+        self.stream.flush().await
+    }
+
+    async fn feed(&mut self, frame: Utf8Bytes) -> Result<(), Error> {
+        metrics::counter!("deskbell_frames_sent_total").increment(1);
+        metrics::counter!("deskbell_sent_bytes").increment(frame.len() as u64);
+        self.stream.feed(Message::Text(frame)).await
+    }
+
+    /// Tells the client why, waits a moment until it has read that, and closes the connection.
+    pub(super) async fn close(mut self, ending: Ending) {
+        if let Some(code) = ending.code() {
+            let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from_static(ending.reason()) };
+            if !matches!(timeout(LINGER, self.stream.close(Some(frame))).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+        drop(timeout(LINGER, linger(self.stream.get_mut())).await);
+    }
+}
+
+/// Ends our side and reads until the client ended its own.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut Meter<S>) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut thrown_away = [0_u8; 1_024];
+    let mut total = 0;
+    while let Ok(read @ 1..) = stream.read(&mut thrown_away).await {
+        total += read;
+        if total > LINGER_BYTES {
+            return;
+        }
+    }
+}
+
+fn ending_of(error: &Error) -> Ending {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            refused("frame_bytes");
+            Ending::Standard(MESSAGE_TOO_BIG, "too_large")
+        }
+        Error::Utf8(_) => Ending::Code(CloseCode::BadProtocol),
+        Error::Protocol(_) => Ending::Standard(PROTOCOL_ERROR, "protocol_error"),
+        Error::WriteBufferFull(_) => Ending::Code(CloseCode::SlowConsumer),
+        Error::Io(error) if error.to_string() == TOO_MANY_FRAGMENTS => {
+            refused("fragments");
+            Ending::Code(CloseCode::BadProtocol)
+        }
+        _ => Ending::Gone,
+    }
+}
+
+/// Frames being joined into one.
+#[derive(Default)]
+struct Batch {
+    first: Option<Utf8Bytes>,
+    joined: String,
+    objects: usize,
+}
+
+impl Batch {
+    /// Adds a frame; returns the batch before it when it does not fit in.
+    fn add(&mut self, frame: Utf8Bytes) -> Option<Utf8Bytes> {
+        let fits = self.objects < MAX_BATCH && self.bytes() + frame.len() < JOIN_BYTES;
+        let full = if fits { None } else { self.end() };
+        match self.first.take() {
+            None if self.joined.is_empty() => self.first = Some(frame),
+            first => {
+                for text in first.iter().chain([&frame]) {
+                    if !self.joined.is_empty() {
+                        self.joined.push('\n');
+                    }
+                    self.joined.push_str(text.as_str());
+                }
+            }
+        }
+        self.objects += 1;
+        full
+    }
+
+    fn bytes(&self) -> usize {
+        self.first.as_ref().map_or(self.joined.len(), |first| first.len())
+    }
+
+    /// A single frame goes out as it is, shared with the other sessions.
+    fn end(&mut self) -> Option<Utf8Bytes> {
+        self.objects = 0;
+        let joined = std::mem::take(&mut self.joined);
+        self.first.take().or_else(|| (!joined.is_empty()).then(|| joined.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batches(frames: Vec<String>) -> Vec<String> {
+        let mut batch = Batch::default();
+        let mut out: Vec<_> = frames.into_iter().filter_map(|frame| batch.add(frame.into())).collect();
+        out.extend(batch.end());
+        out.iter().map(|frame| frame.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn small_frames_are_joined_in_order_sixteen_at_most() {
+        let frames: Vec<_> = (0..40).map(|n| n.to_string()).collect();
+        let out = batches(frames.clone());
+        assert_eq!(out.len(), 3);
+        assert_eq!(out.join("\n").split('\n').collect::<Vec<_>>(), frames);
+    }
+
+    #[test]
+    fn a_large_frame_stays_alone() {
+        let out = batches(vec!["a".to_owned(), "x".repeat(JOIN_BYTES), "b".to_owned(), "c".to_owned()]);
+        assert_eq!(out.iter().map(String::len).collect::<Vec<_>>(), vec![1, JOIN_BYTES, 3]);
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        assert!(batches(Vec::new()).is_empty());
+    }
+}
