@@ -10,14 +10,34 @@
 //! - Rows of conversations, visitors and accounts carry the project, and queries take it from the caller's session.
 //! - No text that a person typed is ever in a log line or an error.
 
+mod adopt;
+mod connection;
+mod group;
+mod inbox;
+mod keys;
+mod migrate;
 mod people;
 mod read;
+mod rows;
+mod sql;
+mod sqlite;
+mod writer;
 
 use std::{path::PathBuf, sync::Arc};
 
-pub use people::{AgentRecord, AgentSessionRecord, ControlRecord, ProjectRecord, SigningKeyRecord};
-pub use read::{InboxQuery, InboxRows, KnownKey, Loaded, VisitorRecord};
+pub use inbox::{InboxQuery, InboxRows};
+pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};
+pub use people::{AgentRecord, ProjectRecord};
+pub use read::{KnownKey, Loaded, VisitorRecord};
 
+use sqlx::{Any, AnyPool, any::AnyArguments, query::Query};
+use tokio::sync::Mutex;
+
+use self::{
+    connection::Writer,
+    sqlite::{Lock, Sqlite},
+    writer::Queue,
+};
 use crate::{
     clock::Clock,
     domain::{Conversation, Entry, Key},
@@ -116,28 +136,86 @@ pub struct NewConversation {
 /// The log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Log {
+    queue: Queue,
+    writer: Arc<Mutex<Writer>>,
+    readers: AnyPool,
     clock: Clock,
+    /// Held until the log is closed, or its last clone is dropped.
+    lock: Option<Arc<Lock>>,
 }
 
 impl Log {
     /// Connects, brings the schema up to date and starts the writing task.
     pub async fn open(options: Options, clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
-        let _ = (options, tasks);
-        Ok(Self { clock })
+        if options.url != "sqlite" {
+            return Err(Error::Unsupported(refused(&options.url)));
+        }
+        sqlx::any::install_default_drivers();
+        let engine = Sqlite::prepare(&options.data_dir)?;
+        let lock = match options.role {
+            OpenAs::Server => Some(Arc::new(Lock::take(&options.data_dir)?)),
+            OpenAs::Command => None,
+        };
+        let mut writer = Writer::connect(engine.clone()).await?;
+        migrate::run(&mut writer, clock.now()).await?;
+        let readers = engine.readers().await?;
+        let writer = Arc::new(Mutex::new(writer));
+        let queue = Queue::start(Arc::clone(&writer), clock.clone(), tasks);
+        Ok(Self { queue, writer, readers, clock, lock })
     }
 
-    /// Writes `append`; returns after the COMMIT that holds it.
+    /// Writes `append`; returns after the COMMIT that holds it. After an error nothing of it is stored.
     pub async fn append(&self, append: Append) -> Result<(), AppendError> {
-        let _ = (append, &self.clock);
-        Err(AppendError::Unavailable(String::new()))
+        self.queue.append(append).await
     }
 
     /// Whether the log takes writes: tried with a real one.
     pub async fn is_writable(&self) -> bool {
-        false
+        self.queue.probe().await
     }
 
     /// Ends the writing task after everything that was handed to it is committed; later appends are `Unavailable`. To be
     /// called when all sessions have ended and before [`Tasks::wait`], which waits for this task, too.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.queue.close().await;
+        self.readers.close().await;
+        if let Some(lock) = &self.lock {
+            lock.release();
+        }
+    }
+
+    /// Carries out one statement that changes something; returns how many rows it changed.
+    async fn execute(&self, query: Query<'_, Any, AnyArguments>) -> Result<u64, Error> {
+        Ok(self.writer.lock().await.execute(query).await?)
+    }
+}
+
+/// Why this version does not use the database that `url` names. The URL itself may hold a password and is not repeated.
+fn refused(url: &str) -> String {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return "PostgreSQL is not supported by this version of Deskbell: leave `database.url` out, and it keeps its log \
+                in a SQLite file in the data directory"
+            .to_owned();
+    }
+    "`database.url` takes the word \"sqlite\"".to_owned()
+}
+
+impl Error {
+    /// Says what it is of which there is one already.
+    fn or_taken(self, what: &'static str) -> Self {
+        if matches!(self, Self::Taken(_)) { Self::Taken(what) } else { self }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    /// Texts of the database name tables and files; those of a failed decoding may hold a value, and are left out.
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) if error.is_unique_violation() => Self::Taken("value"),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                Self::Damaged("row")
+            }
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
 }

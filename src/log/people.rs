@@ -1,10 +1,21 @@
-//! Projects, agents, their sessions, signing keys, revocations, and what the command line tells a running server.
+//! Projects and their agents.
 
-use super::{Error, Log};
+use std::fmt;
+
+use sqlx::{
+    Any,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
+
+use super::{
+    Error, Log,
+    rows::{count, flag, from_json, json, maybe_text, number, parsed, text},
+};
 use crate::{
     clock::Millis,
     domain::Role,
-    ids::{AgentId, ProjectId, SessionId},
+    ids::{AgentId, ProjectId},
 };
 
 /// A project.
@@ -53,188 +64,160 @@ pub struct AgentRecord {
     pub created_at: Millis,
 }
 
-/// A signed-in browser of an agent.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AgentSessionRecord {
-    /// The hash of the cookie's secret; the secret itself is not stored.
-    pub id_hash: String,
-    /// The agent's project.
-    pub project: ProjectId,
-    /// Whose.
-    pub agent: AgentId,
-    /// The session that its tokens name.
-    pub session: SessionId,
-    /// When it was made.
-    pub created_at: Millis,
-    /// When it was last used.
-    pub seen_at: Millis,
+// Neither shows its secrets in a log line.
+
+impl fmt::Debug for ProjectRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ProjectRecord").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
-/// A key that session tokens are signed with.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SigningKeyRecord {
-    /// What tokens name it by.
-    pub kid: String,
-    /// The key, in base64.
-    pub secret: String,
-    /// When it was made.
-    pub created_at: Millis,
-    /// Since when it signs nothing new.
-    pub retired_at: Option<Millis>,
-}
-
-/// Something that the command line tells a running server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControlRecord {
-    /// Its number: 1, 2, 3 ...
-    pub n: i64,
-    /// What, in a word of the caller's.
-    pub kind: String,
-    /// In which project, if in one.
-    pub project: Option<ProjectId>,
-    /// About whom: an id, or whatever `kind` says.
-    pub subject: String,
-    /// When.
-    pub at: Millis,
+impl fmt::Debug for AgentRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AgentRecord").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
+    }
 }
 
 impl Log {
     /// Stores a new project. `Taken` when its public key is in use.
     pub async fn create_project(&self, project: &ProjectRecord) -> Result<(), Error> {
-        let _ = project;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query(
+            "INSERT INTO projects (name, public_key, identity_secret, identity_public_key, identity_required, sneak_peek, \
+             origins, id, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        );
+        match self.execute(bind_project(query, project).bind(project.created_at)).await? {
+            0 => Err(Error::Taken("public key")),
+            _ => Ok(()),
+        }
     }
 
     /// The project of that id.
     pub async fn project(&self, id: ProjectId) -> Result<Option<ProjectRecord>, Error> {
-        let _ = id;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM projects WHERE id = $1").bind(id.to_string());
+        query.fetch_optional(&self.readers).await?.as_ref().map(read_project).transpose()
     }
 
     /// The project that an embed snippet names.
     pub async fn project_by_public_key(&self, public_key: &str) -> Result<Option<ProjectRecord>, Error> {
-        let _ = public_key;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM projects WHERE public_key = $1").bind(public_key);
+        query.fetch_optional(&self.readers).await?.as_ref().map(read_project).transpose()
     }
 
     /// All projects, oldest first.
     pub async fn projects(&self) -> Result<Vec<ProjectRecord>, Error> {
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM projects ORDER BY created_ms, id");
+        query.fetch_all(&self.readers).await?.iter().map(read_project).collect()
     }
 
-    /// Stores everything of a project but its id and `created_at`; its public key, too. Whether there is such a project.
+    /// Stores everything of a project but its id and `created_at`. Whether there is such a project. `Taken` when its new
+    /// public key is another's.
     pub async fn update_project(&self, project: &ProjectRecord) -> Result<bool, Error> {
-        let _ = project;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query(
+            "UPDATE projects SET name = $1, public_key = $2, identity_secret = $3, identity_public_key = $4, \
+             identity_required = $5, sneak_peek = $6, origins = $7 WHERE id = $8",
+        );
+        let updated = self.execute(bind_project(query, project)).await;
+        Ok(updated.map_err(|error| error.or_taken("public key"))? > 0)
     }
 
-    /// Stores a new agent. `Taken` when its e-mail address is in use.
+    /// Stores a new agent. `Taken` when its e-mail address is in use, in this project or another.
     pub async fn create_agent(&self, agent: &AgentRecord) -> Result<(), Error> {
-        let _ = agent;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query(
+            "INSERT INTO agents (email, name, role, password_hash, capacity, disabled, id, project, created_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        );
+        match self.execute(bind_agent(query, agent).bind(agent.project.to_string()).bind(agent.created_at)).await? {
+            0 => Err(Error::Taken("e-mail address")),
+            _ => Ok(()),
+        }
     }
 
     /// The agent of that id.
     pub async fn agent(&self, id: AgentId) -> Result<Option<AgentRecord>, Error> {
-        let _ = id;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM agents WHERE id = $1").bind(id.to_string());
+        query.fetch_optional(&self.readers).await?.as_ref().map(read_agent).transpose()
     }
 
     /// The agent who signs in with `email`, in whatever case it is typed.
     pub async fn agent_by_email(&self, email: &str) -> Result<Option<AgentRecord>, Error> {
-        let _ = email;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM agents WHERE email = $1").bind(canonical_email(email));
+        query.fetch_optional(&self.readers).await?.as_ref().map(read_agent).transpose()
     }
 
     /// A project's agents, by name.
     pub async fn agents(&self, project: ProjectId) -> Result<Vec<AgentRecord>, Error> {
-        let _ = project;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM agents WHERE project = $1 ORDER BY name, id").bind(project.to_string());
+        query.fetch_all(&self.readers).await?.iter().map(read_agent).collect()
     }
 
-    /// Stores everything of an agent but its id, project and `created_at`. Whether there is such an agent.
+    /// Stores everything of an agent but its id, project and `created_at`. Whether there is such an agent. `Taken` when
+    /// its new e-mail address is another's.
     pub async fn update_agent(&self, agent: &AgentRecord) -> Result<bool, Error> {
-        let _ = agent;
-        Err(Error::Damaged("row"))
+        let query = sqlx::query(
+            "UPDATE agents SET email = $1, name = $2, role = $3, password_hash = $4, capacity = $5, disabled = $6 \
+             WHERE id = $7",
+        );
+        let updated = self.execute(bind_agent(query, agent)).await;
+        Ok(updated.map_err(|error| error.or_taken("e-mail address"))? > 0)
     }
+}
 
-    /// Stores a sign-in.
-    pub async fn create_agent_session(&self, session: &AgentSessionRecord) -> Result<(), Error> {
-        let _ = session;
-        Err(Error::Damaged("row"))
-    }
+type Statement<'q> = Query<'q, Any, AnyArguments>;
 
-    /// The sign-in of that hash.
-    pub async fn agent_session(&self, id_hash: &str) -> Result<Option<AgentSessionRecord>, Error> {
-        let _ = id_hash;
-        Err(Error::Damaged("row"))
-    }
+/// The first eight parameters of both statements that store a project.
+fn bind_project<'q>(query: Statement<'q>, project: &ProjectRecord) -> Statement<'q> {
+    query
+        .bind(project.name.clone())
+        .bind(project.public_key.clone())
+        .bind(project.identity_secret.clone())
+        .bind(project.identity_public_key.clone())
+        .bind(i64::from(project.identity_required))
+        .bind(i64::from(project.sneak_peek))
+        .bind(json(&project.origins))
+        .bind(project.id.to_string())
+}
 
-    /// A sign-in was used.
-    pub async fn touch_agent_session(&self, id_hash: &str, at: Millis) -> Result<(), Error> {
-        let _ = (id_hash, at);
-        Err(Error::Damaged("row"))
-    }
+/// The first seven parameters of both statements that store an agent.
+fn bind_agent<'q>(query: Statement<'q>, agent: &AgentRecord) -> Statement<'q> {
+    query
+        .bind(canonical_email(&agent.email))
+        .bind(agent.name.clone())
+        .bind(agent.role.as_str())
+        .bind(agent.password_hash.clone())
+        .bind(i64::from(agent.capacity))
+        .bind(i64::from(agent.disabled))
+        .bind(agent.id.to_string())
+}
 
-    /// Ends a sign-in.
-    pub async fn delete_agent_session(&self, id_hash: &str) -> Result<(), Error> {
-        let _ = id_hash;
-        Err(Error::Damaged("row"))
-    }
+/// One address, however it is typed.
+fn canonical_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
 
-    /// Ends all sign-ins of an agent.
-    pub async fn delete_agent_sessions_of(&self, agent: AgentId) -> Result<(), Error> {
-        let _ = agent;
-        Err(Error::Damaged("row"))
-    }
+fn read_project(row: &AnyRow) -> Result<ProjectRecord, Error> {
+    Ok(ProjectRecord {
+        id: parsed(row, "id")?,
+        name: text(row, "name")?,
+        public_key: text(row, "public_key")?,
+        identity_secret: maybe_text(row, "identity_secret")?,
+        identity_public_key: maybe_text(row, "identity_public_key")?,
+        identity_required: flag(row, "identity_required")?,
+        sneak_peek: flag(row, "sneak_peek")?,
+        origins: from_json(row, "origins")?,
+        created_at: number(row, "created_ms")?,
+    })
+}
 
-    /// All signing keys, oldest first.
-    pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, Error> {
-        Err(Error::Damaged("row"))
-    }
-
-    /// Stores a new signing key. `Taken` when its kid is in use.
-    pub async fn add_signing_key(&self, key: &SigningKeyRecord) -> Result<(), Error> {
-        let _ = key;
-        Err(Error::Damaged("row"))
-    }
-
-    /// A key signs nothing new from `at` on. One that is retired keeps its time.
-    pub async fn retire_signing_key(&self, kid: &str, at: Millis) -> Result<(), Error> {
-        let _ = (kid, at);
-        Err(Error::Damaged("row"))
-    }
-
-    /// A session's tokens are worth nothing from now on. After `expires_at` none of them would be anyway.
-    pub async fn revoke_session(
-        &self,
-        project: ProjectId,
-        session: SessionId,
-        expires_at: Millis,
-    ) -> Result<(), Error> {
-        let _ = (project, session, expires_at);
-        Err(Error::Damaged("row"))
-    }
-
-    /// The sessions whose tokens would still hold, had they not been revoked.
-    pub async fn revoked_sessions(&self) -> Result<Vec<SessionId>, Error> {
-        Err(Error::Damaged("row"))
-    }
-
-    /// Tells a running server something; returns its number.
-    pub async fn control_append(&self, kind: &str, project: Option<ProjectId>, subject: &str) -> Result<i64, Error> {
-        let _ = (kind, project, subject);
-        Err(Error::Damaged("row"))
-    }
-
-    /// What was told after number `n`, ascending.
-    pub async fn control_after(&self, n: i64) -> Result<Vec<ControlRecord>, Error> {
-        let _ = n;
-        Err(Error::Damaged("row"))
-    }
-
-    /// The number of the last thing told; 0 before the first.
-    pub async fn control_last(&self) -> Result<i64, Error> {
-        Err(Error::Damaged("row"))
-    }
+fn read_agent(row: &AnyRow) -> Result<AgentRecord, Error> {
+    Ok(AgentRecord {
+        id: parsed(row, "id")?,
+        project: parsed(row, "project")?,
+        email: text(row, "email")?,
+        name: text(row, "name")?,
+        role: Role::parse(&text(row, "role")?).ok_or(Error::Damaged("role"))?,
+        password_hash: text(row, "password_hash")?,
+        capacity: u32::try_from(count(row, "capacity")?).map_err(|_| Error::Damaged("capacity"))?,
+        disabled: flag(row, "disabled")?,
+        created_at: number(row, "created_ms")?,
+    })
 }

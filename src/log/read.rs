@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::{AssertSqlSafe, any::AnyRow};
 use uuid::Uuid;
 
-use super::{Error, Log};
+use super::{Error, Log, rows, sql::to_bigint};
 use crate::{
     clock::Millis,
-    domain::{Conversation, Entry, Key, Lane, ReadMarks, Status},
+    domain::{Conversation, Entry, Key, Lane, ReadMarks},
     ids::{AgentId, ConversationId, ProjectId, VisitorId},
 };
 
@@ -54,41 +55,32 @@ pub struct VisitorRecord {
     pub seen_at: Millis,
 }
 
-/// Which heads the inbox shows.
-#[derive(Clone, Debug, Default)]
-pub struct InboxQuery {
-    /// Only of this status.
-    pub status: Option<Status>,
-    /// Only of this agent (`Some(Some(..))`) or nobody's (`Some(None)`).
-    pub assignee: Option<Option<AgentId>>,
-    /// Only of visitors whose name or e-mail address contains this, upper and lower case alike.
-    pub visitor: Option<String>,
-    /// Only those after the page that gave this cursor. What is no cursor starts at the beginning.
-    pub before: Option<String>,
-    /// How many at most.
-    pub limit: u32,
-}
-
-/// A page of the inbox.
-#[derive(Clone, Debug)]
-pub struct InboxRows {
-    /// Newest message first.
-    pub rows: Vec<Conversation>,
-    /// For the next page; none on the last one.
-    pub cursor: Option<String>,
-}
+/// The most conversations that [`Log::conversations_of`] returns.
+const CONVERSATIONS: i64 = 50;
 
 impl Log {
     /// A conversation of `project`, with all its keys; none if there is none.
     pub async fn load(&self, project: ProjectId, conversation: ConversationId) -> Result<Option<Loaded>, Error> {
-        let _ = (project, conversation);
-        Err(Error::Damaged("row"))
+        let query = select("conversations WHERE id = $1 AND project = $2");
+        let query = sqlx::query(query).bind(conversation.to_string()).bind(project.to_string());
+        // The state before the keys: an entry that is committed between the two only adds a key, and the first append
+        // on the older state is told that it is stale.
+        let Some(row) = query.fetch_optional(&self.readers).await? else { return Ok(None) };
+        let state = rows::conversation(&row)?;
+        let keys = sqlx::query(
+            "SELECT lane, seq, author_kind, author, client_key FROM entries \
+             WHERE conversation = $1 AND client_key IS NOT NULL",
+        );
+        let keys = keys.bind(conversation.to_string()).fetch_all(&self.readers).await?;
+        let keys = keys.iter().filter_map(|row| known_key(row, state.visitor).transpose()).collect::<Result<_, _>>()?;
+        Ok(Some(Loaded { state, keys }))
     }
 
     /// One entry.
     pub async fn entry(&self, conversation: ConversationId, lane: Lane, seq: u64) -> Result<Option<Entry>, Error> {
-        let _ = (conversation, lane, seq);
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq = $3");
+        let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(seq));
+        query.fetch_optional(&self.readers).await?.as_ref().map(rows::read_entry).transpose()
     }
 
     /// The first `limit` entries after `after`, ascending.
@@ -99,8 +91,11 @@ impl Log {
         after: u64,
         limit: u64,
     ) -> Result<Vec<Entry>, Error> {
-        let _ = (conversation, lane, after, limit);
-        Err(Error::Damaged("row"))
+        let query = sqlx::query(
+            "SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq > $3 ORDER BY seq LIMIT $4",
+        );
+        let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(after));
+        query.bind(to_bigint(limit)).fetch_all(&self.readers).await?.iter().map(rows::read_entry).collect()
     }
 
     /// The last `limit` entries before `before` (`u64::MAX`: the newest), ascending.
@@ -111,14 +106,18 @@ impl Log {
         before: u64,
         limit: u64,
     ) -> Result<Vec<Entry>, Error> {
-        let _ = (conversation, lane, before, limit);
-        Err(Error::Damaged("row"))
+        let query = sqlx::query(
+            "SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4",
+        );
+        let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(before));
+        query.bind(to_bigint(limit)).fetch_all(&self.readers).await?.iter().rev().map(rows::read_entry).collect()
     }
 
     /// A visitor's conversations, newest message first, at most 50.
     pub async fn conversations_of(&self, project: ProjectId, visitor: VisitorId) -> Result<Vec<Conversation>, Error> {
-        let _ = (project, visitor);
-        Err(Error::Damaged("row"))
+        let query = select("conversations WHERE project = $1 AND visitor = $2 ORDER BY at_ms DESC, id DESC LIMIT $3");
+        let query = sqlx::query(query).bind(project.to_string()).bind(visitor.to_string()).bind(CONVERSATIONS);
+        query.fetch_all(&self.readers).await?.iter().map(rows::conversation).collect()
     }
 
     /// The conversation that the visitor opened with `key`.
@@ -128,44 +127,57 @@ impl Log {
         visitor: VisitorId,
         key: &Key,
     ) -> Result<Option<ConversationId>, Error> {
-        let _ = (project, visitor, key);
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT id FROM conversations WHERE project = $1 AND visitor = $2 AND open_key = $3");
+        let query = query.bind(project.to_string()).bind(visitor.to_string()).bind(key.as_str().to_owned());
+        query.fetch_optional(&self.readers).await?.map(|row| rows::parsed(&row, "id")).transpose()
     }
 
-    /// All open conversations of a project, longest waiting first.
+    /// All open conversations of a project, the one first that waits longest.
     pub async fn open_conversations(&self, project: ProjectId) -> Result<Vec<Conversation>, Error> {
-        let _ = project;
-        Err(Error::Damaged("row"))
-    }
-
-    /// A page of the inbox.
-    pub async fn inbox(&self, project: ProjectId, query: &InboxQuery) -> Result<InboxRows, Error> {
-        let _ = (project, query);
-        Err(Error::Damaged("row"))
+        let query = select(
+            "conversations WHERE project = $1 AND status = 'open' \
+             ORDER BY CASE WHEN waiting_since_ms IS NULL THEN 1 ELSE 0 END, waiting_since_ms, id",
+        );
+        let query = sqlx::query(query).bind(project.to_string());
+        query.fetch_all(&self.readers).await?.iter().map(rows::conversation).collect()
     }
 
     /// How many open conversations are `agent`'s, nobody's, and in all.
     pub async fn counts(&self, project: ProjectId, agent: AgentId) -> Result<(u64, u64, u64), Error> {
-        let _ = (project, agent);
-        Err(Error::Damaged("row"))
+        let query = sqlx::query(
+            "SELECT COALESCE(SUM(CASE WHEN assignee = $2 THEN 1 ELSE 0 END), 0) AS mine, \
+             COUNT(*) - COUNT(assignee) AS unassigned, COUNT(*) AS total \
+             FROM conversations WHERE project = $1 AND status = 'open'",
+        );
+        let row = query.bind(project.to_string()).bind(agent.to_string()).fetch_one(&self.readers).await?;
+        Ok((rows::count(&row, "mine")?, rows::count(&row, "unassigned")?, rows::count(&row, "total")?))
     }
 
     /// Moves a conversation's read marks forward; a mark never goes back.
     pub async fn mark_read(&self, conversation: ConversationId, marks: ReadMarks) -> Result<(), Error> {
-        let _ = (conversation, marks);
-        Err(Error::Damaged("row"))
+        self.queue.mark(conversation, marks).await
     }
 
     /// What is known of a visitor.
     pub async fn visitor(&self, project: ProjectId, visitor: VisitorId) -> Result<Option<VisitorRecord>, Error> {
-        let _ = (project, visitor);
-        Err(Error::Damaged("row"))
+        let query = sqlx::query("SELECT * FROM visitors WHERE project = $1 AND id = $2");
+        let query = query.bind(project.to_string()).bind(visitor.to_string());
+        query.fetch_optional(&self.readers).await?.as_ref().map(rows::visitor).transpose()
     }
+}
 
-    /// The anonymous visitor `from` turned out to be the identified one `to`: its conversations move over, and what was
-    /// known of it fills what is not known of `to`. Returns the conversations that moved.
-    pub async fn adopt(&self, from: VisitorId, to: &VisitorRecord) -> Result<Vec<ConversationId>, Error> {
-        let _ = (from, to);
-        Err(Error::Damaged("row"))
-    }
+/// All columns of a conversation, from `source`.
+fn select(source: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("SELECT {} FROM {source}", rows::CONVERSATION))
+}
+
+/// A conversation has one visitor, who may have been an anonymous one when it wrote: its keys are that one visitor's.
+fn known_key(row: &AnyRow, visitor: VisitorId) -> Result<Option<KnownKey>, Error> {
+    let Some(key) = rows::key(row)? else { return Ok(None) };
+    let sender = match rows::text(row, "author_kind")?.as_str() {
+        "visitor" => visitor.as_uuid(),
+        "agent" => rows::parsed(row, "author")?,
+        _ => return Ok(None),
+    };
+    Ok(Some(KnownKey { lane: rows::lane(row)?, seq: rows::count(row, "seq")?, sender, key }))
 }

@@ -1,0 +1,219 @@
+//! What lets people in and keeps them out: sign-ins, signing keys, revocations, and what the command line tells a running
+//! server.
+
+use std::fmt;
+
+use sqlx::any::AnyRow;
+
+use super::{
+    Error, Log,
+    rows::{maybe_number, maybe_parsed, number, parsed, text},
+};
+use crate::{
+    clock::Millis,
+    ids::{AgentId, ProjectId, SessionId},
+};
+
+/// A signed-in browser of an agent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AgentSessionRecord {
+    /// The hash of the cookie's secret; the secret itself is not stored.
+    pub id_hash: String,
+    /// The agent's project.
+    pub project: ProjectId,
+    /// Whose.
+    pub agent: AgentId,
+    /// The session that its tokens name.
+    pub session: SessionId,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last used.
+    pub seen_at: Millis,
+}
+
+/// A key that session tokens are signed with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKeyRecord {
+    /// What tokens name it by.
+    pub kid: String,
+    /// The key, in base64.
+    pub secret: String,
+    /// When it was made.
+    pub created_at: Millis,
+    /// Since when it signs nothing new.
+    pub retired_at: Option<Millis>,
+}
+
+/// Something that the command line tells a running server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlRecord {
+    /// Its number: 1, 2, 3 ...
+    pub n: i64,
+    /// What, in a word of the caller's.
+    pub kind: String,
+    /// In which project, if in one.
+    pub project: Option<ProjectId>,
+    /// About whom: an id, or whatever `kind` says.
+    pub subject: String,
+    /// When.
+    pub at: Millis,
+}
+
+// Neither shows what it keeps secret in a log line.
+
+impl fmt::Debug for AgentSessionRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AgentSessionRecord").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SigningKeyRecord {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("SigningKeyRecord").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Stores a sign-in.
+    pub async fn create_agent_session(&self, session: &AgentSessionRecord) -> Result<(), Error> {
+        let query = sqlx::query(
+            "INSERT INTO agent_sessions (id_hash, project, agent, session, created_ms, seen_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&session.id_hash)
+        .bind(session.project.to_string())
+        .bind(session.agent.to_string())
+        .bind(session.session.to_string())
+        .bind(session.created_at)
+        .bind(session.seen_at);
+        self.execute(query).await.map(drop)
+    }
+
+    /// The sign-in of that hash.
+    pub async fn agent_session(&self, id_hash: &str) -> Result<Option<AgentSessionRecord>, Error> {
+        let query = sqlx::query("SELECT * FROM agent_sessions WHERE id_hash = $1").bind(id_hash);
+        query.fetch_optional(&self.readers).await?.as_ref().map(read_session).transpose()
+    }
+
+    /// A sign-in was used.
+    pub async fn touch_agent_session(&self, id_hash: &str, at: Millis) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE agent_sessions SET seen_ms = $1 WHERE id_hash = $2 AND seen_ms < $1");
+        self.execute(query.bind(at).bind(id_hash)).await.map(drop)
+    }
+
+    /// Ends a sign-in.
+    pub async fn delete_agent_session(&self, id_hash: &str) -> Result<(), Error> {
+        self.execute(sqlx::query("DELETE FROM agent_sessions WHERE id_hash = $1").bind(id_hash)).await.map(drop)
+    }
+
+    /// Ends all sign-ins of an agent.
+    pub async fn delete_agent_sessions_of(&self, agent: AgentId) -> Result<(), Error> {
+        self.execute(sqlx::query("DELETE FROM agent_sessions WHERE agent = $1").bind(agent.to_string())).await.map(drop)
+    }
+
+    /// All signing keys, oldest first.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, Error> {
+        let query = sqlx::query("SELECT * FROM signing_keys ORDER BY created_ms, kid");
+        query.fetch_all(&self.readers).await?.iter().map(read_key).collect()
+    }
+
+    /// Stores a new signing key. `Taken` when its kid is in use.
+    pub async fn add_signing_key(&self, key: &SigningKeyRecord) -> Result<(), Error> {
+        let query = sqlx::query(
+            "INSERT INTO signing_keys (kid, secret, created_ms, retired_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        );
+        let query = query.bind(&key.kid).bind(&key.secret).bind(key.created_at).bind(key.retired_at);
+        match self.execute(query).await? {
+            0 => Err(Error::Taken("key id")),
+            _ => Ok(()),
+        }
+    }
+
+    /// A key signs nothing new from `at` on. One that is retired keeps its time.
+    pub async fn retire_signing_key(&self, kid: &str, at: Millis) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE signing_keys SET retired_ms = $1 WHERE kid = $2 AND retired_ms IS NULL");
+        self.execute(query.bind(at).bind(kid)).await.map(drop)
+    }
+
+    /// A session's tokens are worth nothing from now on. After `expires_at` none of them would be anyway.
+    pub async fn revoke_session(
+        &self,
+        project: ProjectId,
+        session: SessionId,
+        expires_at: Millis,
+    ) -> Result<(), Error> {
+        // Tidied up here, where it is written, so that nothing else need remember to.
+        let gone = sqlx::query("DELETE FROM revoked_sessions WHERE expires_ms < $1").bind(self.clock.now());
+        self.execute(gone).await?;
+        let query = sqlx::query(
+            "INSERT INTO revoked_sessions (session, project, expires_ms) VALUES ($1, $2, $3) ON CONFLICT (session) \
+             DO UPDATE SET expires_ms = CASE WHEN excluded.expires_ms > revoked_sessions.expires_ms \
+             THEN excluded.expires_ms ELSE revoked_sessions.expires_ms END",
+        );
+        let query = query.bind(session.to_string()).bind(project.to_string()).bind(expires_at);
+        self.execute(query).await.map(drop)
+    }
+
+    /// The sessions whose tokens would still hold, had they not been revoked.
+    pub async fn revoked_sessions(&self) -> Result<Vec<SessionId>, Error> {
+        let query = sqlx::query("SELECT session FROM revoked_sessions WHERE expires_ms >= $1").bind(self.clock.now());
+        query.fetch_all(&self.readers).await?.iter().map(|row| parsed(row, "session")).collect()
+    }
+
+    /// Tells a running server something; returns its number.
+    pub async fn control_append(&self, kind: &str, project: Option<ProjectId>, subject: &str) -> Result<i64, Error> {
+        let mut writer = self.writer.lock().await;
+        let added = writer.fetch_one(
+            sqlx::query(
+                "INSERT INTO control (n, kind, project, subject, at_ms) \
+                 SELECT COALESCE(MAX(n), 0) + 1, $1, $2, $3, $4 FROM control RETURNING n",
+            )
+            .bind(kind)
+            .bind(project.map(|project| project.to_string()))
+            .bind(subject)
+            .bind(self.clock.now()),
+        );
+        number(&added.await?, "n")
+    }
+
+    /// What was told after number `n`, ascending.
+    pub async fn control_after(&self, n: i64) -> Result<Vec<ControlRecord>, Error> {
+        let query = sqlx::query("SELECT * FROM control WHERE n > $1 ORDER BY n").bind(n);
+        query.fetch_all(&self.readers).await?.iter().map(read_control).collect()
+    }
+
+    /// The number of the last thing told; 0 before the first.
+    pub async fn control_last(&self) -> Result<i64, Error> {
+        Ok(sqlx::query_scalar("SELECT COALESCE(MAX(n), 0) FROM control").fetch_one(&self.readers).await?)
+    }
+}
+
+fn read_session(row: &AnyRow) -> Result<AgentSessionRecord, Error> {
+    Ok(AgentSessionRecord {
+        id_hash: text(row, "id_hash")?,
+        project: parsed(row, "project")?,
+        agent: parsed(row, "agent")?,
+        session: parsed(row, "session")?,
+        created_at: number(row, "created_ms")?,
+        seen_at: number(row, "seen_ms")?,
+    })
+}
+
+fn read_key(row: &AnyRow) -> Result<SigningKeyRecord, Error> {
+    Ok(SigningKeyRecord {
+        kid: text(row, "kid")?,
+        secret: text(row, "secret")?,
+        created_at: number(row, "created_ms")?,
+        retired_at: maybe_number(row, "retired_ms")?,
+    })
+}
+
+fn read_control(row: &AnyRow) -> Result<ControlRecord, Error> {
+    Ok(ControlRecord {
+        n: number(row, "n")?,
+        kind: text(row, "kind")?,
+        project: maybe_parsed(row, "project")?,
+        subject: text(row, "subject")?,
+        at: number(row, "at_ms")?,
+    })
+}

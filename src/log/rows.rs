@@ -1,0 +1,250 @@
+//! Rows to values, and back.
+
+use std::{borrow::Cow, str::FromStr};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{
+    Error, NewConversation, VisitorRecord,
+    sql::{Cell, Row},
+};
+use crate::{
+    domain::{AgentRef, Author, Conversation, Entry, Event, Key, Lane, ReadMarks, Status},
+    ids::ConversationId,
+};
+
+/// A conversation's columns, as [`conversation`] reads them.
+pub(super) const CONVERSATION: &str = "id, project, visitor, visitor_name, epoch, status, seq, desk_seq, assignee, \
+    assignee_name, waiting_since_ms, read_visitor, read_agent, preview, at_ms, created_ms";
+
+/// The values of `sql::OPEN`.
+pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
+    vec![
+        Cell::text(head.id),
+        Cell::text(head.project),
+        Cell::text(head.visitor),
+        Cell::maybe_text(head.visitor_name.as_deref()),
+        Cell::text(open.key.as_str()),
+        Cell::text(&head.epoch),
+        Cell::Word(head.status.as_str()),
+        Cell::count(head.seq),
+        Cell::count(head.desk_seq),
+        Cell::maybe_text(head.assignee.as_ref().map(|holder| holder.id)),
+        Cell::maybe_text(head.assignee.as_ref().map(|holder| &holder.name)),
+        head.waiting_since.map_or(Cell::NoNumber, Cell::Number),
+        Cell::count(head.read.visitor),
+        Cell::count(head.read.agent),
+        Cell::text(&head.preview),
+        Cell::Number(head.at),
+        Cell::Number(head.created_at),
+    ]
+}
+
+/// The values of `sql::ADVANCE`; `from` are the two lanes' last `seq`s before.
+pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
+    vec![
+        Cell::text(head.id),
+        Cell::count(from.0),
+        Cell::count(from.1),
+        Cell::maybe_text(head.visitor_name.as_deref()),
+        Cell::Word(head.status.as_str()),
+        Cell::count(head.seq),
+        Cell::count(head.desk_seq),
+        Cell::maybe_text(head.assignee.as_ref().map(|holder| holder.id)),
+        Cell::maybe_text(head.assignee.as_ref().map(|holder| &holder.name)),
+        head.waiting_since.map_or(Cell::NoNumber, Cell::Number),
+        Cell::count(head.read.visitor),
+        Cell::count(head.read.agent),
+        Cell::text(&head.preview),
+        Cell::Number(head.at),
+    ]
+}
+
+/// The values of `sql::GREET`.
+pub(super) fn greeting(visitor: &VisitorRecord) -> Row {
+    vec![
+        Cell::text(visitor.project),
+        Cell::text(visitor.id),
+        Cell::maybe_text(visitor.subject.as_deref()),
+        Cell::maybe_text(visitor.name.as_deref()),
+        Cell::maybe_text(visitor.email.as_deref()),
+        Cell::Text(json(&visitor.fields)),
+        Cell::Number(visitor.created_at),
+        Cell::Number(visitor.seen_at),
+    ]
+}
+
+/// The values of `sql::ENTER`.
+pub(super) fn entry(entry: &Entry, head: &Conversation) -> Row {
+    let (kind, author, name) = match &entry.from {
+        Author::Visitor { id, name } => ("visitor", Cell::text(id), Cell::maybe_text(name.as_deref())),
+        Author::Agent { id, name } => ("agent", Cell::text(id), Cell::text(name)),
+        Author::System {} => ("system", Cell::NoText, Cell::NoText),
+    };
+    let (event, body) = split(&entry.event);
+    vec![
+        Cell::text(entry.conversation),
+        Cell::Word(entry.lane.as_str()),
+        Cell::count(entry.seq),
+        Cell::text(entry.id),
+        Cell::text(head.project),
+        Cell::Number(entry.at),
+        Cell::maybe_text(entry.session),
+        Cell::Word(kind),
+        author,
+        name,
+        Cell::maybe_text(entry.key.as_ref().map(Key::as_str)),
+        Cell::Text(event),
+        Cell::Text(body),
+    ]
+}
+
+/// The values of `sql::MARK`.
+pub(super) fn mark(conversation: ConversationId, marks: ReadMarks) -> Row {
+    vec![Cell::text(conversation), Cell::count(marks.visitor), Cell::count(marks.agent)]
+}
+
+/// Reads what [`entry`] wrote; the columns in the table's order.
+pub(super) fn read_entry(row: &AnyRow) -> Result<Entry, Error> {
+    let author_name = maybe_text(row, "author_name")?;
+    let from = match text(row, "author_kind")?.as_str() {
+        "visitor" => Author::Visitor { id: parsed(row, "author")?, name: author_name },
+        "agent" => Author::Agent { id: parsed(row, "author")?, name: author_name.unwrap_or_default() },
+        "system" => Author::System {},
+        _ => return Err(Error::Damaged("author_kind")),
+    };
+    Ok(Entry {
+        conversation: parsed(row, "conversation")?,
+        lane: lane(row)?,
+        seq: count(row, "seq")?,
+        id: parsed(row, "id")?,
+        at: number(row, "at_ms")?,
+        session: maybe_parsed(row, "session")?,
+        from,
+        key: key(row)?,
+        event: join(text(row, "event")?, text(row, "body")?)?,
+    })
+}
+
+/// An entry's lane.
+pub(super) fn lane(row: &AnyRow) -> Result<Lane, Error> {
+    match text(row, "lane")?.as_str() {
+        "thread" => Ok(Lane::Thread),
+        "desk" => Ok(Lane::Desk),
+        _ => Err(Error::Damaged("lane")),
+    }
+}
+
+/// The client's key of an entry.
+pub(super) fn key(row: &AnyRow) -> Result<Option<Key>, Error> {
+    let text = maybe_text(row, "client_key")?;
+    text.map(|text| Key::parse(&text).ok_or(Error::Damaged("client_key"))).transpose()
+}
+
+/// Reads the columns of [`CONVERSATION`].
+pub(super) fn conversation(row: &AnyRow) -> Result<Conversation, Error> {
+    let status = match text(row, "status")?.as_str() {
+        "open" => Status::Open,
+        "closed" => Status::Closed,
+        _ => return Err(Error::Damaged("status")),
+    };
+    let assignee_name = maybe_text(row, "assignee_name")?.unwrap_or_default();
+    Ok(Conversation {
+        project: parsed(row, "project")?,
+        id: parsed(row, "id")?,
+        visitor: parsed(row, "visitor")?,
+        visitor_name: maybe_text(row, "visitor_name")?,
+        epoch: text(row, "epoch")?,
+        status,
+        seq: count(row, "seq")?,
+        desk_seq: count(row, "desk_seq")?,
+        assignee: maybe_parsed(row, "assignee")?.map(|id| AgentRef { id, name: assignee_name }),
+        waiting_since: maybe_number(row, "waiting_since_ms")?,
+        read: ReadMarks { visitor: count(row, "read_visitor")?, agent: count(row, "read_agent")? },
+        preview: text(row, "preview")?,
+        at: number(row, "at_ms")?,
+        created_at: number(row, "created_ms")?,
+    })
+}
+
+/// Reads a row of `visitors`.
+pub(super) fn visitor(row: &AnyRow) -> Result<VisitorRecord, Error> {
+    Ok(VisitorRecord {
+        project: parsed(row, "project")?,
+        id: parsed(row, "id")?,
+        subject: maybe_text(row, "subject")?,
+        name: maybe_text(row, "name")?,
+        email: maybe_text(row, "email")?,
+        fields: from_json(row, "fields")?,
+        created_at: number(row, "created_ms")?,
+        seen_at: number(row, "seen_ms")?,
+    })
+}
+
+/// An event as serde writes it: its word, and the rest.
+#[derive(Serialize, Deserialize)]
+struct Tagged<'a> {
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
+fn split(event: &Event) -> (String, String) {
+    let whole = json(event);
+    // Never empty: `Event` is adjacently tagged.
+    serde_json::from_str::<Tagged<'_>>(&whole)
+        .map(|tagged| (tagged.event.into_owned(), tagged.body.get().to_owned()))
+        .unwrap_or_default()
+}
+
+fn join(event: String, body: String) -> Result<Event, Error> {
+    let body = RawValue::from_string(body).map_err(|_| Error::Damaged("body"))?;
+    let whole = json(&Tagged { event: event.into(), body: &body });
+    serde_json::from_str(&whole).map_err(|_| Error::Damaged("body"))
+}
+
+/// `value` as JSON. What is stored here (derived types, maps with text keys) can't fail to serialise.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+// The errors below name the column and never the value, which a person may have typed.
+
+pub(super) fn text(row: &AnyRow, column: &'static str) -> Result<String, Error> {
+    row.try_get(column).map_err(|_| Error::Damaged(column))
+}
+
+pub(super) fn maybe_text(row: &AnyRow, column: &'static str) -> Result<Option<String>, Error> {
+    row.try_get(column).map_err(|_| Error::Damaged(column))
+}
+
+pub(super) fn number(row: &AnyRow, column: &'static str) -> Result<i64, Error> {
+    row.try_get(column).map_err(|_| Error::Damaged(column))
+}
+
+pub(super) fn maybe_number(row: &AnyRow, column: &'static str) -> Result<Option<i64>, Error> {
+    row.try_get(column).map_err(|_| Error::Damaged(column))
+}
+
+pub(super) fn count(row: &AnyRow, column: &'static str) -> Result<u64, Error> {
+    u64::try_from(number(row, column)?).map_err(|_| Error::Damaged(column))
+}
+
+pub(super) fn flag(row: &AnyRow, column: &'static str) -> Result<bool, Error> {
+    Ok(number(row, column)? != 0)
+}
+
+pub(super) fn parsed<T: FromStr>(row: &AnyRow, column: &'static str) -> Result<T, Error> {
+    text(row, column)?.parse().map_err(|_| Error::Damaged(column))
+}
+
+pub(super) fn maybe_parsed<T: FromStr>(row: &AnyRow, column: &'static str) -> Result<Option<T>, Error> {
+    maybe_text(row, column)?.map(|text| text.parse().map_err(|_| Error::Damaged(column))).transpose()
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, Error> {
+    serde_json::from_str(&text(row, column)?).map_err(|_| Error::Damaged(column))
+}

@@ -1,0 +1,141 @@
+//! What is SQLite's own: the file, its lock, its pragmas. A second engine gets a file of its own beside this one.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use sqlx::{
+    AnyConnection, AnyPool, ConnectOptions as _,
+    any::{AnyConnectOptions, AnyPoolOptions},
+};
+
+use super::Error;
+
+/// The database's file in the data directory.
+const FILE: &str = "deskbell.db";
+/// The file whose lock the server holds.
+const LOCK_FILE: &str = "deskbell.lock";
+
+/// How a writing transaction begins: with the write lock, so that it never fails half way because another has it.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+/// How rows are kept in the tree of their primary key.
+pub(super) const CLUSTERED: &str = "WITHOUT ROWID";
+
+/// Connections that read at once. Reads are short (a page of a conversation); more would only hold more memory.
+const READERS: u32 = 4;
+/// How long a read waits for a free connection.
+const READER_WAIT: Duration = Duration::from_secs(5);
+
+/// The writer's pragmas.
+///
+/// `page_size` counts only while the file is empty. `synchronous = FULL` is what "acknowledged" rests on: NORMAL lost
+/// acknowledged commits in a power-cut test. `fullfsync` is the same promise on macOS. `secure_delete` zeroes what is
+/// deleted. The cache (-KiB) grows with use: 64 MiB hold the tails of 16,000 busy conversations. No memory map: through
+/// one, a failing disk is a signal that kills the process; through `read` it is an error that heals.
+const WRITER_PRAGMAS: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -65536; \
+    PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF; \
+    PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
+
+/// The readers' pragmas: 8 MiB of cache each, and no writing by mistake.
+const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; \
+    PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF;";
+
+/// A SQLite database in a data directory.
+#[derive(Clone, Debug)]
+pub(super) struct Sqlite {
+    options: AnyConnectOptions,
+}
+
+impl Sqlite {
+    /// Makes the directory and an empty database file, for their owner only, where they are missing.
+    pub(super) fn prepare(data_dir: &Path) -> Result<Self, Error> {
+        let failed = |error: io::Error| Error::Directory(format!("the data directory {}: {error}", data_dir.display()));
+        if !data_dir.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed)?;
+        }
+        let data_dir = data_dir.canonicalize().map_err(failed)?;
+        let file = data_dir.join(FILE);
+        if !file.exists() {
+            open_private(&file).map_err(failed)?;
+            // The name must outlive a power cut as well as the content does.
+            File::open(&data_dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        }
+        let url = format!("sqlite://{}", percent_encoded(&file)?);
+        let options = url.parse::<AnyConnectOptions>().map_err(|error| Error::Unsupported(error.to_string()))?;
+        // Statements would be logged with their text, slow ones at WARN; the log has metrics of its own.
+        Ok(Self { options: options.disable_statement_logging() })
+    }
+
+    /// Connects for writing.
+    pub(super) async fn connect_writer(&self) -> Result<AnyConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        sqlx::raw_sql(WRITER_PRAGMAS).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Connections for reading.
+    pub(super) async fn readers(&self) -> Result<AnyPool, sqlx::Error> {
+        AnyPoolOptions::new()
+            .max_connections(READERS)
+            // One always stays: while it does, a writer that reconnects finds the shared memory and the WAL in place.
+            .min_connections(1)
+            .acquire_timeout(READER_WAIT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(READER_PRAGMAS).execute(connection).await.map(drop) })
+            })
+            .connect_with(self.options.clone())
+            .await
+    }
+}
+
+/// The server's lock on the data directory; let go when dropped, and by the kernel when the process dies.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says who has it.
+    pub(super) fn take(data_dir: &Path) -> Result<Self, Error> {
+        let path = data_dir.join(LOCK_FILE);
+        let failed = |error: io::Error| Error::Directory(format!("the lock {}: {error}", path.display()));
+        let file = open_private(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file }),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse(data_dir.to_owned())),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Lets it go.
+    pub(super) fn release(&self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the data directory's lock was not let go");
+        }
+    }
+}
+
+/// Opens a file for writing; a new one for its owner only.
+fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// The path as it stands in a URL.
+fn percent_encoded(path: &Path) -> Result<String, Error> {
+    let Some(text) = path.to_str() else {
+        return Err(Error::Directory(format!("the data directory {} has a name that is not UTF-8", path.display())));
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.');
+    Ok(text
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect())
+}
