@@ -1,6 +1,5 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  test: { name: "widget", environment: "happy-dom", include: ["{src,test}/**/*.test.{ts,tsx}"] },
+  test: { name: "widget", environment: "happy-dom", include: ["test/**/*.test.{ts,tsx}"] },
 });

@@ -1,0 +1,53 @@
+import { useEffect, useState } from "preact/hooks";
+import type { Chat } from "../chat/chat.ts";
+
+// Breaks shorter than this heal unnoticed.
+const PATIENCE_MS = 2000;
+
+/** What is said about the connection: nothing for a short break, plain words after that; and the server's own notice. */
+export function ConnectionBar({ chat }: { chat: Chat }) {
+  const { t } = chat.language;
+  const { state, reason } = chat.visitor.status.getSnapshot();
+  const notice = chat.visitor.notice.getSnapshot();
+  const late = useLate(state === "waiting" || state === "connecting");
+  useEffect(() => {
+    if (reason === "forbidden" || reason === "unknown_project")
+      console.warn(`Deskbell: ${reason}. Check data-project, and that ${location.origin} is among the project's origins.`);
+  }, [reason]);
+  if (state === "stopped")
+    return (
+      <p class="bar" role="alert">
+        {t(reason === "version_too_old" ? "error.reload" : "error.unavailable")}{" "}
+        <button type="button" class="inline" onClick={() => (reason === "version_too_old" ? location.reload() : again(chat))}>
+          {t("error.retry")}
+        </button>
+      </p>
+    );
+  if (late)
+    return (
+      <p class="bar" role="status" data-testid="offline">
+        {t(navigator.onLine ? "offline.retrying" : "offline.bar")}
+      </p>
+    );
+  return notice ? (
+    <p class="bar" role="status" data-level={notice.level} dir="auto">
+      {notice.text}
+    </p>
+  ) : null;
+}
+
+function again({ visitor }: Chat): void {
+  visitor.stop();
+  visitor.start();
+}
+
+function useLate(away: boolean): boolean {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    setLate(false);
+    if (!away) return;
+    const timer = setTimeout(() => setLate(true), PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, [away]);
+  return late && away;
+}
