@@ -33,7 +33,7 @@ export function Field({ mode, name, closed, text, onChange, onSend, onLeave }: F
   const hint = mode === "note" ? t("composer.note.place") : closed ? t("composer.closed", { name }) : t("composer.place", { name });
   return (
     <TextField className={css.field} aria-label={t(mode === "note" ? "composer.note" : "composer.reply")} value={text} onChange={onChange} onBlur={onLeave}>
-      <TextArea className={css.input} dir="auto" rows={2} placeholder={hint} aria-describedby="composer-hint" onKeyDown={onKeyDown} />
+      <TextArea className={css.input} dir={text === "" ? undefined : "auto"} rows={2} placeholder={hint} aria-describedby="composer-hint" onKeyDown={onKeyDown} />
     </TextField>
   );
 }

@@ -52,9 +52,9 @@ export const Row = memo(function Row({ id, view, open, stop, onFocus }: RowProps
         <Waiting head={head} />
       </span>
       <span className={css.bottom}>
-        <span className={css.preview}>
-          {drafted && !open && <Drafted />}
-          <span dir="auto">{head.preview}</span>
+        {drafted && !open && <Drafted />}
+        <span className={css.preview} dir="auto">
+          {head.preview}
         </span>
         <Marks head={head} view={view} />
       </span>
@@ -111,5 +111,5 @@ function Marks({ head, view }: { head: Head; view: ViewName }) {
 
 function Drafted() {
   const { t } = useLocale();
-  return <span className={css.draft}>{t("row.draft")} </span>;
+  return <span className={css.draft}>{t("row.draft")}</span>;
 }

@@ -8,7 +8,7 @@ import css from "./Toasts.module.css";
 /** A done message goes after this, unless the pointer or focus rests on it. */
 const SHOWN_MS = 7_000;
 
-/** What was just done or failed, at the bottom of the page. */
+/** What was just done or failed, below the top bar, where it hides neither the newest messages nor the composer. */
 export function Toasts() {
   const t = useT();
   const toasts = useToasts((store) => store.toasts);

@@ -17,9 +17,11 @@ interface GroupProps {
 
 /** Messages of one person under one name; notes look like notes. */
 export function GroupView({ group, conversation, name }: GroupProps) {
-  const { dates } = useLocale();
+  const { t, dates } = useLocale();
   const visitor = group.from.kind === "visitor";
-  const author = useAuthor(group, name);
+  const known = useAgentName(visitor ? null : group.from.id);
+  const full = visitor ? (group.from.name ?? name) : (known ?? group.from.name ?? t("agent.unknown"));
+  const author = group.own ? t("you") : full;
   return (
     <article className={css.group} data-side={visitor ? "start" : "end"} data-lane={group.lane} aria-label={author}>
       {visitor && <Avatar id={group.from.id ?? ""} name={group.from.name ?? name} size="m" />}
@@ -34,17 +36,9 @@ export function GroupView({ group, conversation, name }: GroupProps) {
           <MessageView key={message.key} message={message} group={group} conversation={conversation} name={name} />
         ))}
       </div>
-      {!visitor && <Avatar id={group.from.id ?? ""} name={author} size="m" square />}
+      {!visitor && <Avatar id={group.from.id ?? ""} name={full} size="m" square />}
     </article>
   );
-}
-
-function useAuthor(group: Group, name: string): string {
-  const { t } = useLocale();
-  const known = useAgentName(group.from.kind === "agent" ? group.from.id : null);
-  if (group.own) return t("you");
-  if (group.from.kind === "visitor") return group.from.name ?? name;
-  return group.from.name ?? known ?? t("agent.unknown");
 }
 
 function Author({ group, author }: { group: Group; author: string }) {

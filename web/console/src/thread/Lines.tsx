@@ -1,5 +1,5 @@
 import type { Entry, Page } from "@deskbell/client";
-import { agent, colleague, me, useReadable } from "../app/agent.ts";
+import { agent, colleague, useReadable } from "../app/agent.ts";
 import { useNow } from "../app/clock.ts";
 import { useLocale } from "../i18n/locale.ts";
 import { Icon } from "../ui/Icon.tsx";
@@ -32,8 +32,8 @@ export function NewMark() {
 export function Line({ entry, name }: { entry: Entry; name: string }) {
   const { t, dates } = useLocale();
   const agents = useReadable(agent.agents);
-  const nameOf = (id: string | undefined): string => (id === me() ? t("you") : (colleague(agents, id)?.name ?? t("agent.unknown")));
-  const line = lineOf(entry, { t, me: me(), visitor: name, nameOf });
+  const nameOf = (id: string | undefined): string => colleague(agents, id)?.name ?? t("agent.unknown");
+  const line = lineOf(entry, { t, visitor: name, nameOf });
   if (line === null) return null;
   return (
     <div className={css.line} data-anchor={entry.entry}>

@@ -13,9 +13,8 @@ export interface LineText {
 /** What the words are made with. */
 export interface Words {
   readonly t: Translate;
-  readonly me: string;
   readonly visitor: string;
-  /** The name of an agent; `you` for oneself. */
+  /** The name of an agent. */
   readonly nameOf: (id: string | undefined) => string;
 }
 
@@ -56,10 +55,10 @@ function assignment(entry: Extract<Entry, { event: "assigned" | "unassigned" | "
   return { icon: by === entry.body.to ? "take" : "assign", text: t(key, { to, by: nameOf(by) }) };
 }
 
-function actor({ from }: Entry, { t, visitor, nameOf, me }: Words): string {
+function actor({ from }: Entry, { t, visitor, nameOf }: Words): string {
   if (from.kind === "visitor") return visitor;
   if (from.kind === "system") return t("line.system");
-  return from.id === me ? nameOf(me) : (from.name ?? nameOf(from.id));
+  return from.name ?? nameOf(from.id);
 }
 
 function quoted(comment: string | undefined): { quote?: string } {

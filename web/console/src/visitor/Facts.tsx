@@ -12,6 +12,7 @@ export function Facts({ conversation }: { conversation: Conversation }) {
   const now = useNow();
   const { visitor, thread, rating } = conversation;
   const first = thread.older ? undefined : thread.entries[0];
+  const last = thread.entries.filter(({ event }) => event === "message").at(-1);
   const fields = Object.entries(visitor?.fields ?? {}).filter(([name, value]) => !SHOWN.has(name) && value !== "");
   return (
     <section className={css.section} aria-labelledby="details-facts">
@@ -26,11 +27,17 @@ export function Facts({ conversation }: { conversation: Conversation }) {
             </span>
           </Fact>
         )}
-        <Fact name={t("fact.messages")}>{t("fact.messages.n", { n: thread.entries.filter(({ event }) => event === "message").length })}</Fact>
+        {last !== undefined && last !== first && (
+          <Fact name={t("fact.last")}>
+            <span title={dates.full(last.at)}>
+              {dates.day(last.at, now)}, {dates.time(last.at)}
+            </span>
+          </Fact>
+        )}
         {rating !== undefined && <Fact name={t("fact.rating")}>{t("fact.rating.n", { n: rating.score })}</Fact>}
         {fields.map(([name, value]) => (
           <Fact key={name} name={name}>
-            <span dir="auto">{value}</span>
+            <bdi>{value}</bdi>
           </Fact>
         ))}
       </dl>

@@ -45,8 +45,8 @@ function Identity({ visitor, head, name }: { visitor: VisitorCard | undefined; h
   return (
     <section className={css.identity} aria-label={t("visitor")}>
       <Avatar id={visitor?.id ?? head?.visitor.id ?? ""} name={visitor?.name ?? head?.visitor.name} size="xl" />
-      <h3 className={css.name} dir="auto">
-        {name}
+      <h3 className={css.name}>
+        <bdi>{name}</bdi>
       </h3>
       {visitor !== undefined && (
         <p className={css.proof} data-proved={visitor.identified}>
