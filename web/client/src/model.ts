@@ -50,7 +50,6 @@ export interface Dump {
   readonly status: Status;
   readonly self: Self | null;
   readonly notice: Notice | null;
-  readonly unknown: number;
   readonly outbox: readonly OutboxItem[];
   readonly aliases: readonly (readonly [string, string])[];
   readonly chats: readonly Conversation[];
@@ -62,7 +61,6 @@ interface HistoryReply {
 }
 
 export const isText = (item: OutboxItem) => "body" in item.command;
-const EVENTS = /^(message|joined|left|closed|reopened|rated|note|assigned|unassigned|transferred|tagged|untagged|prioritised|page)$/;
 
 export class Model {
   readonly kind: "visitor" | "agent";
@@ -70,7 +68,6 @@ export class Model {
   readonly self = new Cell<Self | null>(null);
   readonly profile = new Cell<object | null>(null);
   readonly notice = new Cell<Notice | null>(null);
-  readonly unknown = new Cell(0);
   /** Ids, newest first; local ones in front. */
   readonly conversations = new Cell<readonly string[]>([]);
   readonly unread = new Cell(0);
@@ -154,7 +151,6 @@ export class Model {
       resume: this.resume,
       self: this.self.getSnapshot(),
       notice: this.notice.getSnapshot(),
-      unknown: this.unknown.getSnapshot(),
       outbox: this.outbox,
       aliases: [...this.#aliases],
       chats: [...this.chats.values()],
@@ -173,7 +169,6 @@ export class Model {
     this.#introduce(dump);
     this.self.set(dump.self);
     this.notice.set(dump.notice);
-    this.unknown.set(dump.unknown);
     this.status.set(dump.status);
   }
 
@@ -196,11 +191,7 @@ export class Model {
         return this.change(frame.conversation, (chat) => queued(chat, { position: frame.position, ...(frame.eta_ms !== undefined && { eta_ms: frame.eta_ms }) }));
       case "notice":
         return this.notice.set({ level: frame.level, text: frame.text });
-      case "error":
-        // Without an id it answers a signal, of which nobody waits for an answer.
-        return;
-      default:
-        this.unknown.set(this.unknown.getSnapshot() + 1);
+      // Anything else is of a newer version, or an error that answers a signal, for whose answer nobody waits.
     }
   }
 
@@ -267,7 +258,6 @@ export class Model {
   #entry(frame: EntryFrame): void {
     const { conversation: id } = frame;
     const lane = laneOf(frame);
-    if (!EVENTS.test(frame.event)) this.unknown.set(this.unknown.getSnapshot() + 1);
     this.#hear(id, lane, frame.seq);
     this.#recognise(frame);
     const chat = this.chats.get(id) ?? (this.welcomes(id) ? { ...blank(id, frame.epoch, false), live: true, [lane]: laneAt(frame.seq - 1) } : undefined);

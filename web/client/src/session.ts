@@ -89,11 +89,6 @@ export abstract class Session<M extends Model> {
     return this.model.notice;
   }
 
-  /** Frames and events that this version does not know. */
-  get unknown(): Readable<number> {
-    return this.model.unknown;
-  }
-
   /** Joins the browser's other tabs, and connects when none of them has. */
   start(): void {
     if (this.#listeners.length > 0) return;
