@@ -3,6 +3,7 @@
 //! `decide -> append -> publish`, under one lock per conversation. The desk does not know who listens.
 
 pub mod accounts;
+mod adopting;
 mod attendance;
 mod open;
 mod reading;
@@ -150,7 +151,8 @@ impl Desk {
         if let Some(record) = self.log.project(id).await? {
             *project.record.lock() = record;
         }
-        project.attendance.lock().know(&self.log.agents(id).await?);
+        let agents = self.log.agents(id).await?;
+        project.attendance.lock().know(&agents);
         project.kick.notify_one();
         Ok(())
     }
@@ -164,8 +166,10 @@ impl Desk {
     pub async fn agent_arrived(self: &Arc<Self>, project: ProjectId, agent: AgentId) -> Result<(), Failure> {
         let desk = self.project(project).await?;
         if !desk.attendance.lock().arrive(agent) {
-            desk.attendance.lock().know(&self.log.agents(project).await?);
-            desk.attendance.lock().arrive(agent);
+            let agents = self.log.agents(project).await?;
+            let mut attendance = desk.attendance.lock();
+            attendance.know(&agents);
+            attendance.arrive(agent);
         }
         desk.kick.notify_one();
         Ok(())

@@ -10,6 +10,7 @@ pub mod hub;
 pub mod ids;
 pub mod log;
 pub mod protocol;
+pub mod session;
 pub mod rate;
 pub mod tasks;
 pub mod passwords;

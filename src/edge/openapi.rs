@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use utoipa::OpenApi;
 
-use super::{agents, problem, sessions};
+use super::{agents, problem, sessions, ws};
 use crate::protocol::{client, server};
 
 /// All endpoints and types.
@@ -16,6 +16,7 @@ use crate::protocol::{client, server};
         description = "The live-chat server that a company runs itself. The socket `/v1/ws` speaks `deskbell.v1`: \
                        clients send `ClientFrame`, the server sends `ServerFrame`; see also `/v1/asyncapi.json`."
     ),
+    paths(ws::upgrade, sessions::create, agents::login, agents::token, agents::logout),
     components(schemas(
         sessions::SessionRequest,
         sessions::SessionReply,
@@ -117,7 +118,8 @@ fn without_null(property: &mut Value) {
 
 /// `oneOf` of bare references is an untagged enum: several may match.
 fn overlap(object: &mut Map<String, Value>) {
-    let untagged = |choices: &Vec<Value>| choices.len() > 2 && choices.iter().all(|choice| choice.get("$ref").is_some());
+    let untagged =
+        |choices: &Vec<Value>| choices.len() > 2 && choices.iter().all(|choice| choice.get("$ref").is_some());
     if object.get("oneOf").and_then(Value::as_array).is_some_and(untagged)
         && let Some(choices) = object.remove("oneOf")
     {

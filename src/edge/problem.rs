@@ -1,7 +1,13 @@
-//! Problem documents (RFC 9457): every error of every HTTP endpoint.
+//! Problem documents (RFC 9457): every error of every HTTP endpoint, in one place.
 
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::desk::{Failure, accounts::Denied};
 
 /// What went wrong, for programs and for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,4 +26,89 @@ pub struct Problem {
     /// May be tried again unchanged after this many seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// A problem with a code that programs tell apart.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:deskbell:{code}"),
+            title: status.canonical_reason().unwrap_or_default().to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.to_owned(),
+            retry_after_s: None,
+        }
+    }
+
+    /// The same, with a time after which to try again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds.max(1)), ..self }
+    }
+
+    /// A request that can't be understood.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    /// Not allowed from here.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// Nothing there.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+    }
+
+    /// Too many connections or requests.
+    pub fn busy(detail: impl Into<String>, retry_after_s: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(retry_after_s)
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let detail = denied.to_string();
+        match denied {
+            Denied::NotFound => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
+            Denied::Origin => Self::forbidden(detail),
+            Denied::Unauthorized(_) => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
+            Denied::RateLimited { retry_after_s } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(retry_after_s)
+            }
+            Denied::Unavailable(_) => unavailable(&detail),
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => Self::bad_request(refusal.to_string()),
+            Failure::Unavailable(why) => unavailable(&why),
+        }
+    }
+}
+
+/// The one place where a database's failure leaves by HTTP: the log has the reason, the outside does not.
+fn unavailable(why: &str) -> Problem {
+    tracing::error!(why, "a request failed");
+    Problem::busy("the database is not available; nothing was changed", 2)
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Serialising can't fail: texts and numbers.
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
 }

@@ -1,10 +1,20 @@
 //! `POST /v1/sessions`: who is a visitor, and a token for its socket.
 
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::{Edge, Peer, body::Json, origins, problem::Problem};
 use crate::{
     clock::Millis,
+    desk::accounts::Asked,
     ids::{ProjectId, VisitorId},
 };
 
@@ -58,4 +68,70 @@ pub struct SessionProject {
     pub online: bool,
     /// Whether agents see drafts while they are typed; the composer must say so.
     pub sneak_peek: bool,
+}
+
+/// Begins a visitor's session, or brings an earlier visitor back.
+#[utoipa::path(post, path = "/v1/sessions", tag = "visitors", request_body = SessionRequest, responses(
+    (status = 201, description = "A session", body = SessionReply),
+    (status = 401, description = "`identity` or `resume` is no good", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "The page's origin is not on the project's list", body = Problem, content_type = "application/problem+json"),
+    (status = 404, description = "No such project", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "Too many requests from this address", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn create(
+    State(edge): State<Arc<Edge>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Result<Json<SessionRequest>, Problem>,
+) -> Response {
+    let answer = match body {
+        Ok(Json(request)) => begin(&edge, peer, &headers, &request).await,
+        Err(problem) => Err(problem),
+    };
+    let answer =
+        answer.map_or_else(Problem::into_response, |reply| (StatusCode::CREATED, axum::Json(reply)).into_response());
+    with_cors(&edge, &headers, answer)
+}
+
+/// Answers a browser that asks whether a page may ask.
+pub(super) async fn preflight(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Response {
+    let (status, answer) = origins::preflight(&edge.accounts, &headers);
+    (status, HeaderMap::from_iter(answer)).into_response()
+}
+
+async fn begin(
+    edge: &Edge,
+    peer: Peer,
+    headers: &HeaderMap,
+    request: &SessionRequest,
+) -> Result<SessionReply, Problem> {
+    edge.gate.admit_session(edge.gate.client(peer.address.ip(), headers))?;
+    let asked = Asked {
+        project: &request.project,
+        resume: request.resume.as_deref(),
+        identity: request.identity.as_deref(),
+        origin: origins::of(headers),
+    };
+    let session = edge.accounts.visitor_session(&asked)?;
+    if let Some((from, to)) = &session.adopts {
+        edge.desk.adopt(*from, to).await?;
+    }
+    let online = edge.desk.agents_online(session.project.id).await? > 0;
+    Ok(SessionReply {
+        token: session.token,
+        expires_at: session.expires_at,
+        resume: session.resume,
+        visitor: SessionVisitor { id: session.visitor, name: session.name, identified: session.identified },
+        project: SessionProject {
+            id: session.project.id,
+            name: session.project.name.clone(),
+            online,
+            sneak_peek: session.project.sneak_peek,
+        },
+    })
+}
+
+fn with_cors(edge: &Edge, headers: &HeaderMap, mut answer: Response) -> Response {
+    answer.headers_mut().extend(origins::cors(&edge.accounts, headers));
+    answer
 }

@@ -1,0 +1,36 @@
+//! An anonymous visitor turns out to be one whom its site knows: what it wrote before is its own.
+
+use std::sync::Arc;
+
+use super::{Desk, Failure};
+use crate::{
+    bus::{Message, Topic},
+    ids::VisitorId,
+    log::VisitorRecord,
+};
+
+impl Desk {
+    /// Moves the conversations of `from` to the visitor of `to`.
+    pub async fn adopt(self: &Arc<Self>, from: VisitorId, to: &VisitorRecord) -> Result<(), Failure> {
+        let now = self.clock.now();
+        // Held while they move, in the order of their ids: nobody decides on the old owner, and two moves can't wait for
+        // each other.
+        let mut owned: Vec<_> = self.log.conversations_of(to.project, from).await?.iter().map(|it| it.id).collect();
+        owned.sort_unstable();
+        let mut guards = Vec::with_capacity(owned.len());
+        for id in &owned {
+            guards.push(self.slots.lock(*id, now).await);
+        }
+        let moved = self.log.adopt(from, to).await?;
+        for guard in &mut guards {
+            **guard = None;
+        }
+        drop(guards);
+        for id in moved {
+            if let Some(loaded) = self.log.load(to.project, id).await? {
+                self.bus.publish(Topic::Inbox(to.project), Message::Head(Arc::new(loaded.state)));
+            }
+        }
+        Ok(())
+    }
+}

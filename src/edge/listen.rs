@@ -1,0 +1,181 @@
+//! Listening: TCP, TLS, HTTP/1.1 with a time limit on every step, and a stop that lets answers finish.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::{Peer, tls::Tls};
+use crate::{config::Limits, tasks::Tasks, telemetry};
+
+/// How many connections may wait to be accepted: a storm of reconnects comes in the same second.
+const BACKLOG: u32 = 4_096;
+/// How long accepting pauses after an error such as running out of descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection serves requests before it is asked to end: whoever reads an answer slowly or never does not hold
+/// it for ever. Sockets have left HTTP by then.
+const HTTP_LIFE: Duration = Duration::from_secs(120);
+/// How long an answer that is being sent may still take when its connection is to end.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
+
+/// Takes the port, so that whether it is free is known before anything is announced.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+/// What answers a listener's connections.
+pub struct Listening {
+    /// The routes.
+    pub routes: Router,
+    /// TLS, or plain HTTP.
+    pub tls: Option<Arc<Tls>>,
+    /// Time and size limits.
+    pub limits: Arc<Limits>,
+    /// Where connections run.
+    pub tasks: Tasks,
+    /// Cancelled when no more are accepted.
+    pub drain: CancellationToken,
+    /// Cancelled when those that are open end.
+    pub end: CancellationToken,
+}
+
+impl Listening {
+    /// Accepts connections until the drain begins.
+    pub async fn accept(self, listener: TcpListener) {
+        let listening = Arc::new(self);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = listening.drain.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let connection = Arc::clone(&listening);
+                    listening.tasks.spawn(async move { connection.connected(stream, address).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "failed to accept a connection");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn connected(&self, stream: TcpStream, address: SocketAddr) {
+        let _counted = Counted::new();
+        // Frames are small and each is flushed when it is whole: waiting for more to send only adds delay.
+        drop(stream.set_nodelay(true));
+        match &self.tls {
+            None => self.serve(stream, address).await,
+            Some(tls) => {
+                if let Some(stream) = handshake(tls, stream).await {
+                    self.serve(stream, address).await;
+                }
+            }
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, address: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let routes = self.routes.clone();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(Peer { address });
+            routes.clone().oneshot(request)
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_millis(self.limits.header_timeout_ms))
+                .max_headers(self.limits.header_fields)
+                .max_buf_size(self.limits.header_bytes)
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+        );
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = self.end.cancelled() => None,
+            () = tokio::time::sleep(HTTP_LIFE) => None,
+        };
+        if ended.is_none() {
+            connection.as_mut().graceful_shutdown();
+        }
+        let ended = match ended {
+            Some(ended) => Ok(ended),
+            None => timeout(LAST_ANSWER, connection).await,
+        };
+        if let Ok(Err(error)) = ended {
+            note(&error, address);
+        }
+    }
+}
+
+/// Counts what limits of HTTP held. Clients that vanish are no news.
+fn note(error: &hyper::Error, address: SocketAddr) {
+    if error.is_timeout() {
+        telemetry::refused("header_timeout_ms");
+    } else if error.is_parse_too_large() {
+        telemetry::refused("header_bytes");
+    }
+    tracing::debug!(%error, %address, "connection ended");
+}
+
+async fn handshake(tls: &Tls, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    // Waiting for a turn counts towards the time: a client that waited so long has given up.
+    let handshake = async {
+        if tls.handshakes.available_permits() == 0 {
+            telemetry::refused("handshakes_at_once");
+        }
+        let turn = tls.handshakes.acquire().await;
+        let stream = TlsAcceptor::from(tls.config()).accept(stream).await;
+        drop(turn);
+        stream
+    };
+    let (outcome, stream) = match timeout(tls.timeout, handshake).await {
+        Ok(Ok(stream)) => {
+            let resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+            (if resumed { "resumed" } else { "full" }, Some(stream))
+        }
+        Ok(Err(_)) => ("failed", None),
+        Err(_) => {
+            telemetry::refused("handshake_timeout_ms");
+            ("timed_out", None)
+        }
+    };
+    metrics::counter!("deskbell_tls_handshakes_total", "outcome" => outcome).increment(1);
+    stream
+}
+
+/// Counts a connection while it lives.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!("deskbell_connections").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!("deskbell_connections").decrement(1.0);
+    }
+}
