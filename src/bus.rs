@@ -194,7 +194,7 @@ mod tests {
     fn a_message_survives_the_journey_to_another_node() {
         let message = Message::Queue {
             conversation: ConversationId::generate(),
-            place: Place { position: 2, eta_ms: Some(60_000) },
+            queue: Queue { position: 2, eta_ms: Some(60_000) },
         };
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<Message>(&text).unwrap(), message);

@@ -279,15 +279,18 @@ impl Hub {
     }
 
     fn revoke(&self, revocation: &Revocation) {
-        let (wanted, code): (Box<dyn Fn(&Member) -> bool>, _) = match *revocation {
-            Revocation::Session(session) => (Box::new(move |member| member.session == session), CloseCode::Unauthorized),
-            Revocation::Agent(agent) => (Box::new(move |member| member.agent() == Some(agent)), CloseCode::Unauthorized),
-            Revocation::Visitor(project, visitor) => (
-                Box::new(move |member| member.project == project && member.subject == Subject::Visitor(visitor)),
-                CloseCode::Banned,
-            ),
+        let is_meant = |member: &Member| match *revocation {
+            Revocation::Session(session) => member.session == session,
+            Revocation::Agent(agent) => member.agent() == Some(agent),
+            Revocation::Visitor(project, visitor) => {
+                member.project == project && member.subject == Subject::Visitor(visitor)
+            }
         };
-        for member in self.presence.members(wanted) {
+        let code = match revocation {
+            Revocation::Session(_) | Revocation::Agent(_) => CloseCode::Unauthorized,
+            Revocation::Visitor(..) => CloseCode::Banned,
+        };
+        for member in self.presence.members(is_meant) {
             member.outbox.end(code);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Caller, Desk, Failure, ProjectDesk, writing::Step};
+use super::{Caller, Desk, Failure, ProjectDesk, slots::Slots, writing::Step};
 use crate::{
     bus::{Message, Topic},
     clock::Millis,
@@ -89,7 +89,7 @@ impl Desk {
         let mut guard = self.slots.lock(id, now).await;
         let (visitor, page) = (record.id, opening.page.clone());
         self.append(&empty, &step, Some(NewConversation { key: opening.key.clone(), visitor: record })).await?;
-        let mut loaded = self.slots.fresh(empty);
+        let mut loaded = Slots::fresh(empty);
         self.slots.remember(&mut loaded, Arc::clone(&step.after), &step.entries);
         *guard = Some(loaded);
         self.bus.publish(Topic::Visitor(caller.project, visitor), Message::Opened { conversation: id });

@@ -182,6 +182,7 @@ fn must_see(caller: &Caller, lane: Lane) -> Result<(), Refusal> {
     }
 }
 
+#[expect(clippy::option_option, reason = "no filter, nobody's, somebody's: as the log's query has it")]
 fn assignee(filter: AssigneeFilter, me: AgentId) -> Option<Option<AgentId>> {
     match filter {
         AssigneeFilter::Agent(agent) => Some(Some(agent)),

@@ -44,7 +44,7 @@ struct Slot {
 /// All conversations in memory.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    slots: Mutex<HashMap<ConversationId, Slot>>,
+    by_id: Mutex<HashMap<ConversationId, Slot>>,
     /// Read marks that are not in the log yet.
     dirty: Mutex<HashMap<ConversationId, ReadMarks>>,
     hasher: RandomState,
@@ -54,7 +54,7 @@ impl Slots {
     /// Waits for the lock of a conversation. First come, first served.
     pub(super) async fn lock(&self, id: ConversationId, now: Millis) -> Guard {
         let lock = {
-            let mut slots = self.slots.lock();
+            let mut slots = self.by_id.lock();
             let slot = slots.entry(id).or_default();
             slot.used_at.store(now, Ordering::Relaxed);
             Arc::clone(&slot.loaded)
@@ -69,7 +69,7 @@ impl Slots {
     }
 
     /// A conversation that is just being opened.
-    pub(super) fn fresh(&self, state: Conversation) -> Loaded {
+    pub(super) fn fresh(state: Conversation) -> Loaded {
         Loaded { state: Arc::new(state), keys: HashMap::new() }
     }
 
@@ -90,7 +90,7 @@ impl Slots {
 
     /// Forgets what was not touched for [`IDLE_MS`] and nobody holds.
     pub(super) fn forget_idle(&self, now: Millis) {
-        self.slots.lock().retain(|_, slot| {
+        self.by_id.lock().retain(|_, slot| {
             let idle = now - slot.used_at.load(Ordering::Relaxed) > IDLE_MS;
             !idle || Arc::strong_count(&slot.loaded) > 1
         });

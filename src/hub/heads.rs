@@ -35,20 +35,19 @@ impl Heads {
         changed.entry(head.project).or_default().insert(head.id, Arc::clone(head));
         drop(changed);
         if is_first {
-            let (hub, project) = (Arc::clone(hub), head.project);
-            self.push_later(hub, project);
+            push_later(Arc::clone(hub), head.project);
         }
     }
+}
 
-    fn push_later(&self, hub: Arc<Hub>, project: ProjectId) {
-        let tasks = hub.tasks.clone();
-        tasks.spawn(async move {
-            tokio::time::sleep(GATHER).await;
-            let heads = hub.heads.changed.lock().remove(&project).unwrap_or_default();
-            for head in heads.values() {
-                let frame = ServerFrame::Inbox(InboxUpdate { conversation: Head::of(head) });
-                hub.set(&Topic::Inbox(project), StateOf::Head(head.id.as_uuid()), &frame, |_| false);
-            }
-        });
-    }
+fn push_later(hub: Arc<Hub>, project: ProjectId) {
+    let tasks = hub.tasks.clone();
+    tasks.spawn(async move {
+        tokio::time::sleep(GATHER).await;
+        let heads = hub.heads.changed.lock().remove(&project).unwrap_or_default();
+        for head in heads.values() {
+            let frame = ServerFrame::Inbox(InboxUpdate { conversation: Head::of(head) });
+            hub.set(&Topic::Inbox(project), StateOf::Head(head.id.as_uuid()), &frame, |_| false);
+        }
+    });
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{FRESH_ENTRIES, MAX_BATCH};
+use super::MAX_BATCH;
 use crate::{
     domain::{Key, Lane},
     ids::{AgentId, ConversationId},
@@ -316,7 +316,7 @@ pub struct History {
 
 impl History {
     const fn default_limit() -> u32 {
-        FRESH_ENTRIES as u32
+        50
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Lanes {
 /// A refused greeting: what to say before closing.
 #[derive(Debug)]
 pub(super) struct Turned {
-    pub(super) error: Option<ServerFrame>,
+    pub(super) error: Option<Box<ServerFrame>>,
     pub(super) ending: Ending,
 }
 
@@ -64,7 +64,7 @@ impl Turned {
 
     fn with(code: CloseCode, id: Option<u32>, error: ErrorCode, message: &str, retry_ms: Option<u64>) -> Self {
         let error = server::Error { id, code: error, message: message.to_owned(), retry_ms };
-        Self { error: Some(ServerFrame::Error(error)), ending: Ending::Code(code) }
+        Self { error: Some(Box::new(ServerFrame::Error(error))), ending: Ending::Code(code) }
     }
 }
 

@@ -77,10 +77,10 @@ impl Frames {
     }
 
     fn header_done(&mut self) -> io::Result<()> {
-        let [first, second, a, b, c, d, e, f, g, h, ..] = self.header;
+        let [first, second, extended @ ..] = self.header;
         self.payload = match second & 0x7f {
-            126 => u16::from_be_bytes([a, b]).into(),
-            127 => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            126 => big_endian(extended.first_chunk::<2>()),
+            127 => big_endian(extended.first_chunk::<8>()),
             short => short.into(),
         };
         self.known = 0;
@@ -97,6 +97,10 @@ impl Frames {
         }
         Ok(())
     }
+}
+
+fn big_endian<const N: usize>(bytes: Option<&[u8; N]>) -> u64 {
+    bytes.into_iter().flatten().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
