@@ -1,1 +1,142 @@
-fn main() {}
+//! The load harness: what a Deskbell server bears, measured against the limit of its own stack.
+//!
+//! A scenario ([`chat`], [`idle`], [`start`]) runs against a [`target`] and returns [`report::Figures`]; the same scenario,
+//! with the same client, runs against the [`baseline`]. [`check`] judges every message; it knows nothing of the rest.
+
+mod baseline;
+mod chat;
+mod check;
+mod cli;
+mod client;
+mod flights;
+mod idle;
+mod pair;
+mod procfs;
+mod report;
+mod scan;
+mod spawn;
+mod start;
+mod stream;
+mod target;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
+use deskbell::tasks::Tasks;
+
+use crate::{
+    cli::{Against, Cli, Command},
+    report::{Figures, remark},
+    target::{Options, Target},
+};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(failures) if failures.is_empty() => ExitCode::SUCCESS,
+        Ok(failures) => {
+            remark(&format!("failed: {}", failures.join(", ")));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            remark(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the command; returns in words what the figures fail.
+fn run(cli: Cli) -> Result<Vec<String>> {
+    pin(&cli.command)?;
+    let mut builder = match cli.threads {
+        0 => bail!("--threads must be above 0"),
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(cli.threads).enable_all().build().context("failed to start the runtime")?;
+    runtime.block_on(carry_out(cli))
+}
+
+/// Moves this program to the second core, before it has threads; what it starts has the first one.
+fn pin(command: &Command) -> Result<()> {
+    let (Command::Start { target } | Command::Idle { target, .. } | Command::Chat { target, .. }) = command else {
+        return Ok(());
+    };
+    if target.pin {
+        let own = std::process::id().to_string();
+        let taskset = std::process::Command::new("taskset").args(["-c", "-p", "1", &own]).output();
+        let moved = taskset.context("--pin needs `taskset` (util-linux)")?;
+        if !moved.status.success() {
+            bail!("failed to pin: {}", String::from_utf8_lossy(&moved.stderr).trim());
+        }
+    }
+    Ok(())
+}
+
+async fn carry_out(cli: Cli) -> Result<Vec<String>> {
+    match &cli.command {
+        Command::Start { .. } => {}
+        Command::Idle { settings, .. } => settings.validate()?,
+        Command::Chat { settings, .. } => settings.validate()?,
+        Command::Baseline { listen, certificate, key } => {
+            let tls = certificate.as_deref().zip(key.as_deref());
+            baseline::serve(*listen, tls, &Tasks::new()).await?;
+            return Ok(Vec::new());
+        }
+    }
+    let mut runs = Vec::new();
+    for run in 1..=cli.output.runs.max(1) {
+        if cli.output.runs > 1 {
+            remark(&format!("run {run} of {}", cli.output.runs));
+        }
+        runs.push(once(&cli.command).await?);
+    }
+    report::conclude(&runs, cli.output.json.as_deref(), &cli.output.fail_if)
+}
+
+/// One run of a scenario, with the baseline before it where that was asked for.
+async fn once(command: &Command) -> Result<Figures> {
+    match command {
+        Command::Start { target } => on(Target::server(target).await?, command).await,
+        Command::Idle { target, against, .. } => compared(target, command, *against, "rss_per_session_bytes").await,
+        Command::Chat { target, against, .. } => compared(target, command, *against, "messages_per_s").await,
+        Command::Baseline { .. } => bail!("the baseline is no scenario"),
+    }
+}
+
+/// The figure that a busy machine disturbs least.
+const CPU: &str = "server_cpu_us_per_message";
+
+async fn compared(options: &Options, command: &Command, against: Against, by: &str) -> Result<Figures> {
+    let mut baseline = None;
+    if against.with_baseline || against.baseline_only {
+        baseline = Some(on(Target::baseline(options).await?, command).await.context("against the baseline")?);
+    }
+    if against.baseline_only {
+        return Ok(baseline.unwrap_or_default());
+    }
+    let mut figures = on(Target::server(options).await?, command).await?;
+    if let Some(baseline) = baseline {
+        if let (Some(ours), Some(theirs)) = (figures.get(by), baseline.get(by)) {
+            figures.set("ratio", ours / theirs);
+        }
+        if let (Some(ours), Some(theirs)) = (figures.get(CPU), baseline.get(CPU)) {
+            figures.set("ratio_by_server_cpu", theirs / ours);
+        }
+        figures.absorb("baseline_", baseline);
+    }
+    Ok(figures)
+}
+
+async fn on(target: Target, command: &Command) -> Result<Figures> {
+    let figures = match command {
+        Command::Start { .. } => start::run(&target).await,
+        Command::Idle { settings, .. } => idle::run(&target, *settings).await,
+        Command::Chat { settings, .. } => chat::run(&target, *settings).await,
+        Command::Baseline { .. } => bail!("the baseline is no scenario"),
+    };
+    let stopped = target.stop().await;
+    let figures = figures?;
+    stopped?;
+    Ok(figures)
+}

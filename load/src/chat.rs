@@ -1,0 +1,267 @@
+//! `chat`: pairs of visitor and agent talk at a fixed rate or as fast as they can, and every message is checked.
+//!
+//! At a fixed rate the model is open: a message is due when the plan says so, whether or not earlier ones have been
+//! answered, and its latency counts from then (no coordinated omission). At saturation each side answers what it hears, so
+//! that as many messages of a pair are under way as it began with.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use deskbell::tasks::Tasks;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::mpsc;
+
+use crate::{
+    check::Verdict,
+    client::{Buffers, Dialer},
+    flights::{Meter, micros},
+    pair::{AGENT, Order, Pair, Side, Talk, VISITOR},
+    procfs::{self, Reading},
+    report::{Figures, micros_as_ms, progress, remark, whole},
+    target::{Target, Tokens},
+};
+
+/// How many pairs are set up at once: enough to hide the round trips, too few to be refused.
+const SETUPS_AT_ONCE: usize = 32;
+/// How long the last messages may take to arrive once nobody sends any more.
+const LAST_CALL: Duration = Duration::from_secs(10);
+
+/// How to chat.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// Conversations, each of one visitor and one agent's socket.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) pairs: usize,
+    /// Messages a second, all pairs together; without it as many as possible.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// Messages under way in each pair, at saturation.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) in_flight: usize,
+    /// Bytes of each text.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) bytes: usize,
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// Seconds before that.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) warm_up: f64,
+}
+
+impl Settings {
+    pub(crate) fn validate(&self) -> Result<()> {
+        let descriptors = procfs::descriptor_limit().unwrap_or(u64::MAX);
+        let needed = self.pairs as u64 * 2 + 64;
+        if needed > descriptors {
+            bail!("{} pairs need {needed} descriptors and {descriptors} are allowed: ulimit -n {needed}", self.pairs);
+        }
+        if self.pairs == 0 || self.in_flight == 0 || self.rate.is_some_and(|rate| rate <= 0.0 || !rate.is_finite()) {
+            bail!("--pairs, --in-flight and --rate must be above 0");
+        }
+        Ok(())
+    }
+}
+
+/// Runs against a server and returns what was measured.
+pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> {
+    let dialer = target.dialer(Buffers::TALKING)?;
+    let meter = Arc::new(Meter::new());
+    let pairs = match target.tokens(settings.pairs, settings.pairs).await? {
+        Some(tokens) => open_all(&dialer, &tokens, settings, &meter).await?,
+        None => relay_all(&dialer, settings, &meter).await?,
+    };
+    converse(pairs, target, settings, &meter).await
+}
+
+async fn open_all(dialer: &Dialer, tokens: &Tokens, settings: Settings, meter: &Arc<Meter>) -> Result<Vec<Pair>> {
+    let openings = (0..settings.pairs).map(|index| {
+        let talk = Talk::new(index, settings.bytes, Arc::clone(meter));
+        async move {
+            let pair = Pair::open(dialer, [tokens.visitor(index), tokens.agent(index)], talk).await;
+            pair.with_context(|| format!("failed to set up conversation {index}"))
+        }
+    });
+    stream::iter(openings).buffer_unordered(SETUPS_AT_ONCE).try_collect().await
+}
+
+async fn relay_all(dialer: &Dialer, settings: Settings, meter: &Arc<Meter>) -> Result<Vec<Pair>> {
+    let openings =
+        (0..settings.pairs).map(|index| Pair::relayed(dialer, Talk::new(index, settings.bytes, Arc::clone(meter))));
+    stream::iter(openings).buffer_unordered(SETUPS_AT_ONCE).try_collect().await
+}
+
+async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: &Arc<Meter>) -> Result<Figures> {
+    let background = Tasks::new();
+    let (mut talks, mut orderers) = (Vec::new(), [Vec::new(), Vec::new()]);
+    for pair in pairs {
+        talks.push(pair.talk);
+        let [visitor, agent] = pair.sides;
+        start_side(visitor, &mut orderers[VISITOR], &background);
+        start_side(agent, &mut orderers[AGENT], &background);
+    }
+    let pacer = begin(&talks, &orderers, settings);
+    let figures = measure(target, settings, meter).await;
+    answer(&talks, false);
+    let late = match pacer {
+        Some(pacer) => pacer.await.context("the pacer broke")?,
+        None => 0,
+    };
+    last_call(meter).await;
+    for orderer in orderers.iter().flatten() {
+        // An error says that the side has ended already, which is what is asked for.
+        orderer.send(Order::Stop).await.ok();
+    }
+    background.wait(Duration::from_secs(5)).await;
+    Ok(judge(figures, &talks, target, meter, late))
+}
+
+fn start_side(side: Side, orderers: &mut Vec<mpsc::Sender<Order>>, tasks: &Tasks) {
+    orderers.push(side.orderer.clone());
+    tasks.spawn(side.run(tasks.clone()));
+}
+
+fn answer(talks: &[Arc<Talk>], on: bool) {
+    for talk in talks {
+        talk.answer(on);
+    }
+}
+
+/// Sets the talking going: by a plan of due times, or by the first words of pairs that answer each other.
+fn begin(
+    talks: &[Arc<Talk>],
+    orderers: &[Vec<mpsc::Sender<Order>>; 2],
+    settings: Settings,
+) -> Option<tokio::task::JoinHandle<u64>> {
+    if let Some(rate) = settings.rate {
+        let plan = Plan { rate, length: Duration::from_secs_f64(settings.warm_up + settings.seconds) };
+        let speakers: Vec<_> = orderers.iter().flatten().cloned().collect();
+        return Some(tokio::task::spawn_blocking(move || plan.carry_out(&speakers)));
+    }
+    answer(talks, true);
+    for visitor in &orderers[VISITOR] {
+        for _ in 0..settings.in_flight {
+            // The queue is empty and longer than this; a side that has ended shows among the disconnects.
+            visitor.try_send(Order::Say(Instant::now())).ok();
+        }
+    }
+    None
+}
+
+/// When messages are due.
+struct Plan {
+    rate: f64,
+    length: Duration,
+}
+
+impl Plan {
+    /// Orders each message when it is due, from all speakers in turn. Returns how many were dropped because a side was more
+    /// than its whole queue behind. On a thread of its own: the runtime's timers tick in whole milliseconds.
+    fn carry_out(&self, speakers: &[mpsc::Sender<Order>]) -> u64 {
+        let (start, mut dropped) = (Instant::now(), 0);
+        for (turn, speaker) in speakers.iter().cycle().enumerate() {
+            let after = Duration::from_secs_f64(whole(turn as u64) / self.rate);
+            if after >= self.length {
+                break;
+            }
+            let due = start + after;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            dropped += u64::from(speaker.try_send(Order::Say(due)).is_err());
+        }
+        dropped
+    }
+}
+
+/// Waits through warm-up and measured time, showing progress; returns rates and CPU.
+async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Figures {
+    watch("warming up", Duration::from_secs_f64(settings.warm_up), meter).await;
+    let (start, from) = (Instant::now(), meter.total());
+    let (server, own, machine) = (target.read(), procfs::read(std::process::id()), procfs::machine_cpu());
+    meter.measure(true);
+    watch("measuring", Duration::from_secs_f64(settings.seconds), meter).await;
+    meter.measure(false);
+    let (elapsed, landed) = (start.elapsed().as_secs_f64(), whole(meter.total() - from));
+
+    let mut figures = Figures::default();
+    figures.set("messages_per_s", landed / elapsed);
+    let mut ours = Duration::ZERO;
+    if let (Some(before), Some(after)) = (server, target.read()) {
+        set_cpu(&mut figures, "server", before, after, elapsed);
+        let busy = after.cpu.saturating_sub(before.cpu);
+        ours += busy;
+        figures.set("server_cpu_us_per_message", whole(micros(busy)) / landed.max(1.0));
+        figures.set("server_rss_mb", whole(after.rss) / 1e6);
+    }
+    if let (Some(before), Some(after)) = (own, procfs::read(std::process::id())) {
+        set_cpu(&mut figures, "harness", before, after, elapsed);
+        ours += after.cpu.saturating_sub(before.cpu);
+    }
+    if let (Some(before), Some(after)) = (machine, procfs::machine_cpu()) {
+        // Interrupts and the disk are in it too; much more than 10 says that the machine was not ours alone.
+        let others = after.saturating_sub(before).saturating_sub(ours);
+        figures.set("others_cpu_percent", 100.0 * others.as_secs_f64() / elapsed);
+    }
+    figures
+}
+
+fn set_cpu(figures: &mut Figures, who: &str, before: Reading, after: Reading, elapsed: f64) {
+    let busy = after.cpu.saturating_sub(before.cpu).as_secs_f64();
+    figures.set(format!("{who}_cpu_percent"), 100.0 * busy / elapsed);
+}
+
+async fn watch(what: &str, length: Duration, meter: &Meter) {
+    let end = Instant::now() + length;
+    let mut last = meter.total();
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        let step = left.min(Duration::from_secs(1));
+        tokio::time::sleep(step).await;
+        let total = meter.total();
+        let rate = whole(total - last) / step.as_secs_f64();
+        progress(&format!("{what}: {rate:.0} messages/s, {} under way", meter.under_way()));
+        last = total;
+    }
+}
+
+/// Lets what is under way arrive.
+async fn last_call(meter: &Meter) {
+    let end = Instant::now() + LAST_CALL;
+    while meter.under_way() > 0 && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // What is not awaited (a second delivery, an entry nobody sent) gets a moment to show itself.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
+fn judge(mut figures: Figures, talks: &[Arc<Talk>], target: &Target, meter: &Meter, late: u64) -> Figures {
+    let (ack, delivered) = meter.latencies();
+    if target.is_baseline() {
+        figures.set_latency("delivered", &delivered);
+        return figures;
+    }
+    figures.set_latency("ack", &ack);
+    figures.set_latency("delivered", &delivered);
+    figures.set("ack_mean_ms", ack.mean() / 1000.0);
+    figures.set("delivered_mean_ms", delivered.mean() / 1000.0);
+    if let Some(disk) = target.disk_sync_p99() {
+        figures.set("disk_sync_p99_ms", micros_as_ms(micros(disk)));
+    }
+    let mut verdict = Verdict::default();
+    for talk in talks {
+        verdict += talk.verdict();
+    }
+    figures.set_verdict(&verdict);
+    let (errors, disconnects) = meter.troubles();
+    figures.set("not_sent", whole(late));
+    figures.set("errors", whole(errors.values().sum()));
+    figures.set("disconnects", whole(disconnects.values().sum()));
+    for example in verdict.examples() {
+        remark(example);
+    }
+    for (what, count) in errors.iter().chain(&disconnects) {
+        remark(&format!("{count} x {what}"));
+    }
+    figures
+}

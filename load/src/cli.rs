@@ -1,0 +1,97 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{chat, idle, report::Condition, target::Options};
+
+/// What a Deskbell server bears, measured against the limit of its own stack. Every run with messages is also a
+/// correctness run: a message lost, duplicated, reordered or foreign makes it fail.
+#[derive(Debug, Parser)]
+#[command(name = "deskbell-load", version)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Threads of this program.
+    #[arg(long, global = true, default_value_t = 1)]
+    pub(crate) threads: usize,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What becomes of the figures.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Repeat so many times, each with a fresh server, and show the medians.
+    #[arg(long, global = true, default_value_t = 1)]
+    pub(crate) runs: usize,
+    /// Write the figures, all runs and the machine to this file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Fail when a median is so, as in `ack_p99_ms>10`. May be given several times.
+    #[arg(long, global = true, value_name = "CONDITION")]
+    pub(crate) fail_if: Vec<Condition>,
+}
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Against {
+    /// Measure the baseline in the same run, and the ratio.
+    #[arg(long)]
+    pub(crate) with_baseline: bool,
+    /// Measure the baseline and no server.
+    #[arg(long, conflicts_with_all = ["with_baseline", "url"])]
+    pub(crate) baseline_only: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Time to start, and memory of an empty server.
+    Start {
+        #[command(flatten)]
+        target: Options,
+    },
+    /// Sessions that say nothing: memory, CPU and heartbeats of each.
+    Idle {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: idle::Settings,
+        #[command(flatten)]
+        against: Against,
+    },
+    /// Visitors and agents talk, at a fixed rate or as fast as they can.
+    Chat {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: chat::Settings,
+        #[command(flatten)]
+        against: Against,
+    },
+    /// Serve as the yardstick: relay frames between pairs of sockets, and nothing else.
+    Baseline {
+        /// Where to listen; the address is printed.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// A certificate, in PEM, for TLS.
+        #[arg(long, value_name = "FILE", requires = "key")]
+        certificate: Option<PathBuf>,
+        /// Its private key.
+        #[arg(long, value_name = "FILE", requires = "certificate")]
+        key: Option<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,240 @@
+//! The client side: dialling from several source addresses, and one session's questions and answers.
+
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use deskbell::protocol::{
+    SUBPROTOCOL,
+    client::{ClientFrame, Command, Connect, Pong},
+};
+use futures_util::{SinkExt as _, StreamExt as _};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use serde_json::Value;
+use tokio::net::TcpSocket;
+use tokio_rustls::{TlsConnector, TlsStream};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Message, Utf8Bytes, client::IntoClientRequest as _, protocol::WebSocketConfig},
+};
+
+use crate::{
+    scan::{self, Line},
+    stream::Stream,
+};
+
+/// How long any single step of setting up may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A WebSocket to the server or to the baseline.
+pub(crate) type Socket = WebSocketStream<Stream>;
+
+/// Where a server listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) tls: bool,
+    pub(crate) address: SocketAddr,
+}
+
+impl Endpoint {
+    /// Reads `ws://ADDRESS:PORT` or `wss://ADDRESS:PORT`; a path is ignored, the protocol says which it is.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let (tls, rest) = match url.split_once("://") {
+            Some(("ws" | "http", rest)) => (false, rest),
+            Some(("wss" | "https", rest)) => (true, rest),
+            _ => bail!("{url:?} is no address like ws://127.0.0.1:8080 or wss://127.0.0.1:8443"),
+        };
+        let authority = rest.split('/').next().unwrap_or_default().replace("localhost", "127.0.0.1");
+        let address = authority.parse().with_context(|| format!("{authority:?} is no ADDRESS:PORT"))?;
+        Ok(Self { tls, address })
+    }
+}
+
+/// Buffers of one socket on this side, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buffers {
+    pub(crate) read: usize,
+    pub(crate) write: usize,
+}
+
+impl Buffers {
+    /// For sockets that talk.
+    pub(crate) const TALKING: Self = Self { read: 4096, write: 4096 };
+    /// For sockets that wait: a `ping` has 15 bytes.
+    pub(crate) const IDLE: Self = Self { read: 128, write: 0 };
+}
+
+/// Opens sockets to one endpoint.
+#[derive(Clone)]
+pub(crate) struct Dialer {
+    endpoint: Endpoint,
+    tls: Option<TlsConnector>,
+    buffers: Buffers,
+    /// Over how many source addresses sockets are spread.
+    sources: u8,
+}
+
+impl Dialer {
+    /// `ca` is the certificate (PEM) that a TLS endpoint is checked against.
+    pub(crate) fn new(endpoint: Endpoint, ca: Option<&str>, buffers: Buffers, sources: u8) -> Result<Self> {
+        let tls = match (endpoint.tls, ca) {
+            (false, _) => None,
+            (true, Some(pem)) => Some(TlsConnector::from(Arc::new(client_config(pem)?))),
+            (true, None) => bail!("wss:// needs --ca FILE: the certificate to check the server against"),
+        };
+        Ok(Self { endpoint, tls, buffers, sources: sources.max(1) })
+    }
+
+    /// The `index`th connection, TCP and TLS only.
+    pub(crate) async fn dial_stream(&self, index: usize) -> Result<Stream> {
+        let to = self.endpoint.address;
+        let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.map_err(|error| explain(error, to))?;
+        if let (SocketAddr::V4(_), true) = (to, to.ip().is_loopback() && self.sources > 1) {
+            let last = 1 + u8::try_from(index % usize::from(self.sources)).unwrap_or_default();
+            socket.bind(SocketAddr::from(([127, 0, 1, last], 0))).map_err(|error| explain(error, to))?;
+        }
+        let stream = socket.connect(to).await.map_err(|error| explain(error, to))?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Stream::Plain(stream)),
+            Some(connector) => {
+                let name = ServerName::IpAddress(to.ip().into());
+                let stream = connector.connect(name, stream).await.context("failed to agree on TLS")?;
+                Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
+            }
+        }
+    }
+
+    /// The `index`th connection as a WebSocket.
+    pub(crate) async fn dial(&self, index: usize) -> Result<Socket> {
+        tokio::time::timeout(PATIENCE, self.upgrade(index)).await.context("no WebSocket within 30 s")?
+    }
+
+    async fn upgrade(&self, index: usize) -> Result<Socket> {
+        let stream = self.dial_stream(index).await?;
+        let scheme = if self.endpoint.tls { "wss" } else { "ws" };
+        let mut request = format!("{scheme}://{}/v1/ws", self.endpoint.address).into_client_request()?;
+        request.headers_mut().insert("Sec-WebSocket-Protocol", SUBPROTOCOL.parse()?);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(self.buffers.read)
+            .write_buffer_size(self.buffers.write)
+            .max_write_buffer_size(1024 * 1024);
+        let (socket, _) = client_async_with_config(request, stream, Some(config))
+            .await
+            .map_err(|error| anyhow!("the server refused the WebSocket: {error}"))?;
+        Ok(socket)
+    }
+}
+
+fn client_config(pem: &str) -> Result<ClientConfig> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots.add(certificate.context("the CA file is no certificate in PEM")?)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What to do about an error of the operating system, in words.
+fn explain(error: io::Error, to: SocketAddr) -> anyhow::Error {
+    const OUT_OF_DESCRIPTORS: i32 = 24;
+    const OUT_OF_SYSTEM_DESCRIPTORS: i32 = 23;
+    const OUT_OF_PORTS: i32 = 99;
+    let hint = match error.raw_os_error() {
+        Some(OUT_OF_DESCRIPTORS) => {
+            "out of file descriptors: raise them (ulimit -n 1048576), or open fewer sessions".into()
+        }
+        Some(OUT_OF_SYSTEM_DESCRIPTORS) => "the system is out of file descriptors: sysctl fs.file-max".into(),
+        Some(OUT_OF_PORTS) => "out of local ports: use more source addresses (--sources 32)".into(),
+        _ if error.kind() == io::ErrorKind::ConnectionRefused => format!("nothing listens at {to}"),
+        _ => format!("failed to reach {to}"),
+    };
+    anyhow::Error::new(error).context(hint)
+}
+
+/// One session: a socket that has said who it is.
+pub(crate) struct Link {
+    socket: Socket,
+    last_id: u32,
+    /// What came while an answer was waited for.
+    early: VecDeque<Utf8Bytes>,
+}
+
+impl Link {
+    /// Dials and connects.
+    pub(crate) async fn connect(dialer: &Dialer, index: usize, token: &str) -> Result<Self> {
+        let mut link = Self { socket: dialer.dial(index).await?, last_id: 0, early: VecDeque::new() };
+        let connect = Connect { token: token.to_owned(), client: None, resume: Vec::new() };
+        link.ask(Command::Connect(connect)).await.context("failed to connect a session")?;
+        Ok(link)
+    }
+
+    /// The number for the next command.
+    pub(crate) fn next_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Sends a command at once.
+    pub(crate) async fn tell(&mut self, id: Option<u32>, command: Command) -> Result<()> {
+        let text = serde_json::to_string(&ClientFrame { id, command })?;
+        self.socket.send(Message::text(text)).await.map_err(|error| anyhow!("failed to send: {error}"))
+    }
+
+    /// Sends a command and waits for its answer; a refusal is an error. Frames in between are kept for [`Link::next`].
+    pub(crate) async fn ask(&mut self, command: Command) -> Result<Value> {
+        let id = self.next_id();
+        self.tell(Some(id), command).await?;
+        let mut put_back = VecDeque::new();
+        let answer = tokio::time::timeout(PATIENCE, self.answer(id, &mut put_back)).await;
+        self.early.append(&mut put_back);
+        answer.context("no answer within 30 s")?
+    }
+
+    async fn answer(&mut self, id: u32, put_back: &mut VecDeque<Utf8Bytes>) -> Result<Value> {
+        loop {
+            let frame = self.receive().await?;
+            for line in scan::lines(&frame) {
+                match scan::line(line) {
+                    Line::Ok { id: found, .. } if found == id => return Ok(serde_json::from_str(line)?),
+                    Line::Error { id: Some(found), .. } if found == id => bail!("refused: {line}"),
+                    Line::Ping => self.pong().await?,
+                    _ => put_back.push_back(line.into()),
+                }
+            }
+        }
+    }
+
+    /// Answers the server's `ping`.
+    pub(crate) async fn pong(&mut self) -> Result<()> {
+        self.tell(None, Command::Pong(Pong {})).await
+    }
+
+    /// The next frame. May be cancelled and called again; whoever calls it answers a `ping` with [`Link::pong`].
+    pub(crate) async fn next(&mut self) -> Result<Utf8Bytes> {
+        match self.early.pop_front() {
+            Some(frame) => Ok(frame),
+            None => self.receive().await,
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Utf8Bytes> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text),
+                Some(Ok(Message::Close(Some(close)))) => bail!("closed with {}: {}", close.code, close.reason),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => bail!("the connection broke: {error}"),
+                None => bail!("the connection ended without a close frame"),
+            }
+        }
+    }
+
+    /// Says goodbye; errors do not matter any more.
+    pub(crate) async fn close(mut self) {
+        drop(tokio::time::timeout(Duration::from_secs(2), self.socket.close(None)).await);
+    }
+}

@@ -1,0 +1,94 @@
+//! What the kernel says of a process and of itself. Linux only; elsewhere figures of this kind are missing.
+
+use std::{fs, time::Duration};
+
+use serde_json::{Value, json};
+
+/// A clock tick of `/proc/<pid>/stat`: 100 a second on every Linux that Rust runs on.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The memory and CPU of one process at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// Resident memory, bytes.
+    pub(crate) rss: u64,
+    /// CPU used since its start, user and system.
+    pub(crate) cpu: Duration,
+    /// Open file descriptors.
+    pub(crate) descriptors: u64,
+}
+
+/// Reads a process; `None` when it is gone or not ours to read.
+pub(crate) fn read(pid: u32) -> Option<Reading> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold blanks: fields are counted from behind it. 14 and 15 of all are utime and stime.
+    let mut fields =
+        stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11).map_while(|field| field.parse::<u32>().ok());
+    let ticks = fields.next()? + fields.next()?;
+    Some(Reading {
+        rss: kilobytes(&status, "VmRSS:")? * 1024,
+        cpu: TICK * ticks,
+        descriptors: fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64),
+    })
+}
+
+/// What the kernel itself holds, in bytes: slab and TCP buffers, of all processes together.
+pub(crate) fn kernel_bytes() -> Option<u64> {
+    let memory = fs::read_to_string("/proc/meminfo").ok()?;
+    Some(
+        (kilobytes(&memory, "Slab:")? + kilobytes(&memory, "KernelStack:")? + kilobytes(&memory, "PageTables:")?)
+            * 1024,
+    )
+}
+
+/// CPU that the whole machine has used since it started, all cores together.
+pub(crate) fn machine_cpu() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let fields = stat.lines().next()?.split_ascii_whitespace().skip(1).map_while(|field| field.parse::<u32>().ok());
+    // user nice system idle iowait irq softirq steal: all but the two kinds of waiting.
+    let busy: u32 = fields.take(8).enumerate().filter(|(at, _)| !matches!(at, 3 | 4)).map(|(_, ticks)| ticks).sum();
+    Some(TICK * busy)
+}
+
+/// How many descriptors this process may open.
+pub(crate) fn descriptor_limit() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_ascii_whitespace().nth(3)?.parse().ok()
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// The machine, for the record.
+pub(crate) fn machine() -> Value {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map(|(_, model)| model.to_owned());
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|memory| kilobytes(&memory, "MemTotal:"));
+    json!({
+        "cpu": model,
+        "cores": cpu.lines().filter(|line| line.starts_with("processor")).count(),
+        "memory_kib": memory,
+        "kernel": kernel.trim(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_can_be_read() {
+        let reading = read(std::process::id()).unwrap();
+        assert!(reading.rss > 100_000 && reading.descriptors >= 3);
+        assert!(kernel_bytes().unwrap() > 100_000);
+        assert!(descriptor_limit().unwrap() > 16);
+        assert!(read(u32::MAX).is_none());
+    }
+}

@@ -1,0 +1,149 @@
+//! Reads the server's frames with as little work as possible: the harness must not be what limits the measurement.
+//!
+//! A field is found by its quoted name. That name can't be met inside a string, where a quote has a backslash before it;
+//! among equal names the first one counts, which in every frame of the protocol is the outermost.
+
+use crate::check::{Mark, Seen};
+
+/// One object of a frame, as far as scenarios care.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    /// A command was carried out; `seq` where the answer has one.
+    Ok { id: u32, seq: Option<u64> },
+    /// A command was not carried out.
+    Error { id: Option<u32>, code: &'a str, retry_ms: Option<u64> },
+    /// An entry of the thread.
+    Entry { conversation: &'a str, seq: u64, text: Option<&'a str> },
+    /// An entry of the desk lane.
+    DeskEntry,
+    /// Asks for a `pong`.
+    Ping,
+    /// Anything else: presence, inbox, typing ...
+    Other,
+}
+
+/// The objects of a frame.
+pub(crate) fn lines(frame: &str) -> impl Iterator<Item = &str> {
+    frame.split('\n').filter(|line| !line.is_empty())
+}
+
+/// Reads one object.
+pub(crate) fn line(line: &str) -> Line<'_> {
+    match string(line, "\"type\":\"") {
+        Some("ok") => match number(line, "\"id\":") {
+            Some(id) => Line::Ok { id: u32::try_from(id).unwrap_or(u32::MAX), seq: number(line, "\"seq\":") },
+            None => Line::Other,
+        },
+        Some("error") => Line::Error {
+            id: number(line, "\"id\":").and_then(|id| u32::try_from(id).ok()),
+            code: string(line, "\"code\":\"").unwrap_or("unknown"),
+            retry_ms: number(line, "\"retry_ms\":"),
+        },
+        Some("entry") => entry(line),
+        Some("ping") => Line::Ping,
+        _ => Line::Other,
+    }
+}
+
+fn entry(line: &str) -> Line<'_> {
+    if line.contains("\"lane\":\"desk\"") {
+        return Line::DeskEntry;
+    }
+    let text = (string(line, "\"event\":\"") == Some("message")).then(|| string(line, "\"text\":\"")).flatten();
+    match (string(line, "\"conversation\":\""), number(line, "\"seq\":")) {
+        (Some(conversation), Some(seq)) => Line::Entry { conversation, seq, text },
+        _ => Line::Other,
+    }
+}
+
+fn string<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let start = line.find(name)? + name.len();
+    let rest = &line[start..];
+    Some(&rest[..rest.find('"')?])
+}
+
+fn number(line: &str, name: &str) -> Option<u64> {
+    let start = line.find(name)? + name.len();
+    let rest = &line[start..];
+    let end = rest.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+/// The text of a message: who it is, in which conversation, and filling up to `bytes`.
+pub(crate) fn compose(pair: usize, mark: Mark, bytes: usize) -> String {
+    let mut text = format!("{pair}.{}.{} ", mark.writer, mark.count);
+    text.extend(std::iter::repeat_n('x', bytes.saturating_sub(text.len())));
+    text
+}
+
+/// What a text says it is, if it belongs to conversation `pair`.
+pub(crate) fn recognise(pair: usize, text: &str) -> Seen {
+    let mut parts = text.split(' ').next().unwrap_or_default().split('.');
+    let mut next = || parts.next()?.parse::<u64>().ok();
+    match (next(), next(), next()) {
+        (Some(home), Some(writer), Some(count)) if home == pair as u64 && writer < 2 => {
+            Seen::Message(Mark { writer: usize::from(writer == 1), count })
+        }
+        _ => Seen::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deskbell::{
+        domain::{Author, Event, Lane},
+        ids::{ConversationId, EntryId},
+        protocol::server::{Entry, Error, ErrorCode, Ok, Ping, Reply, ServerFrame, Written},
+    };
+
+    use super::*;
+
+    fn sample(lane: Lane, event: Event, conversation: ConversationId) -> String {
+        ServerFrame::Entry(Box::new(Entry {
+            lane,
+            conversation,
+            epoch: "k3".to_owned(),
+            seq: 45,
+            prev: 44,
+            entry: EntryId::generate(),
+            at: 1,
+            key: None,
+            from: Author::System {},
+            event,
+        }))
+        .encode()
+    }
+
+    #[test]
+    fn what_the_server_encodes_is_read() {
+        let written = Written { seq: 9, entry: EntryId::generate(), at: 1, duplicate: false };
+        let ok = ServerFrame::Ok(Ok { id: 7, reply: Reply::Written(written) }).encode();
+        assert_eq!(line(&ok), Line::Ok { id: 7, seq: Some(9) });
+        let error = Error { id: Some(8), code: ErrorCode::RateLimited, message: "\"id\":1".into(), retry_ms: Some(40) };
+        let error = ServerFrame::Error(error).encode();
+        assert_eq!(line(&error), Line::Error { id: Some(8), code: "rate_limited", retry_ms: Some(40) });
+        assert_eq!(line(&ServerFrame::Ping(Ping {}).encode()), Line::Ping);
+    }
+
+    #[test]
+    fn entries_are_read_by_lane_and_kind() {
+        let id = ConversationId::generate();
+        let text = "3.1.17 {\"seq\":1}".to_owned();
+        let message = sample(Lane::Thread, Event::Message { text }, id);
+        let Line::Entry { conversation, seq, text } = line(&message) else { panic!("{message}") };
+        assert_eq!((conversation, seq), (id.to_string().as_str(), 45));
+        assert_eq!(recognise(3, text.unwrap()), Seen::Message(Mark { writer: 1, count: 17 }));
+        assert!(matches!(line(&sample(Lane::Thread, Event::Closed {}, id)), Line::Entry { text: None, .. }));
+        assert_eq!(line(&sample(Lane::Desk, Event::Note { text: "x".into() }, id)), Line::DeskEntry);
+    }
+
+    #[test]
+    fn a_text_says_where_it_belongs() {
+        let mark = Mark { writer: 1, count: 900 };
+        let text = compose(12, mark, 128);
+        assert_eq!(text.len(), 128);
+        assert_eq!(recognise(12, &text), Seen::Message(mark));
+        assert_eq!(recognise(13, &text), Seen::Unknown);
+        assert_eq!(recognise(12, "hello"), Seen::Unknown);
+    }
+}

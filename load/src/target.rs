@@ -1,0 +1,257 @@
+//! What is measured: a server that runs already, one that is started for the run, or the baseline.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use crate::{
+    client::{Buffers, Dialer, Endpoint},
+    procfs::{self, Reading},
+    spawn::{self, Mint},
+};
+
+/// How long a process may take to end after it was asked to: the server's own drain takes at most ten seconds.
+const STOPPING: Duration = Duration::from_secs(15);
+
+/// Which server, and on what terms.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A server that runs already, as `ws://127.0.0.1:8080` or `wss://...`; without it one is started for the run.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The certificate (PEM) to check a wss:// server against.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The process of that server, for its memory and CPU.
+    #[arg(long, requires = "url")]
+    pid: Option<u32>,
+    /// The `deskbell` program to start, or to make tokens with; otherwise the one beside this program.
+    #[arg(long, visible_alias = "spawn", value_name = "PATH")]
+    deskbell: Option<PathBuf>,
+    /// The running server's configuration, for making tokens.
+    #[arg(long, value_name = "FILE", requires_all = ["url", "project"])]
+    config: Option<PathBuf>,
+    /// The running server's project. Use an empty one: conversations are written into it.
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// Ready-made visitors' tokens, one a line, instead of making them.
+    #[arg(long, value_name = "FILE", requires_all = ["url", "agent_tokens"])]
+    visitor_tokens: Option<PathBuf>,
+    /// Ready-made agents' tokens, one a line.
+    #[arg(long, value_name = "FILE", requires = "visitor_tokens")]
+    agent_tokens: Option<PathBuf>,
+    /// Start the server (and the baseline) with TLS.
+    #[arg(long, conflicts_with = "url")]
+    tls: bool,
+    /// Folder in which a server that is started keeps its data: choose the disk that matters.
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    data: Option<PathBuf>,
+    /// Keep started servers on the first core and this program on the second.
+    #[arg(long)]
+    pub(crate) pin: bool,
+    /// Over how many source addresses (127.0.0.1, 127.0.0.2 ...) sessions are spread.
+    #[arg(long, default_value_t = 8)]
+    sources: u8,
+}
+
+/// Session tokens, enough for a scenario; they are used in turn.
+pub(crate) struct Tokens {
+    pub(crate) visitors: Vec<String>,
+    pub(crate) agents: Vec<String>,
+}
+
+impl Tokens {
+    pub(crate) fn visitor(&self, index: usize) -> &str {
+        &self.visitors[index % self.visitors.len()]
+    }
+
+    pub(crate) fn agent(&self, index: usize) -> &str {
+        &self.agents[index % self.agents.len()]
+    }
+}
+
+/// A server under measurement. What was started for it ends with it.
+pub(crate) struct Target {
+    endpoint: Endpoint,
+    ca: Option<String>,
+    sources: u8,
+    pid: Option<u32>,
+    mint: Option<Mint>,
+    child: Option<Child>,
+    folder: Option<TempDir>,
+    started_in: Option<Duration>,
+}
+
+impl Target {
+    /// The server that the options name or ask to start.
+    pub(crate) async fn server(options: &Options) -> Result<Self> {
+        match &options.url {
+            Some(url) => Self::running(url, options),
+            None => Self::started(options).await,
+        }
+    }
+
+    fn running(url: &str, options: &Options) -> Result<Self> {
+        let mint = match (&options.visitor_tokens, &options.agent_tokens, &options.config, &options.project) {
+            (Some(visitors), Some(agents), ..) => Mint::from_files(visitors, agents)?,
+            (_, _, Some(config), Some(project)) => Mint::by(program(options)?, config.clone(), project.clone()),
+            _ => bail!(
+                "a running server needs --visitor-tokens and --agent-tokens, or --config and --project to make them"
+            ),
+        };
+        let ca = options.ca.as_ref().map(|file| read(file)).transpose()?;
+        Ok(Self {
+            endpoint: Endpoint::parse(url)?,
+            ca,
+            sources: options.sources,
+            pid: options.pid,
+            mint: Some(mint),
+            child: None,
+            folder: None,
+            started_in: None,
+        })
+    }
+
+    async fn started(options: &Options) -> Result<Self> {
+        let folder = folder(options)?;
+        let plan = spawn::Plan::write(folder.path(), options.tls)?;
+        let mint = Mint::with_new_project(program(options)?, plan.config.clone()).await?;
+        let began = Instant::now();
+        let mut command = pinned(&mint.program, options.pin);
+        command.arg("serve").arg("--config").arg(&plan.config).stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.kill_on_drop(true).spawn().context("failed to start the server")?;
+        let mut target = Self {
+            endpoint: Endpoint { tls: options.tls, address: plan.listen },
+            ca: plan.certificate,
+            sources: options.sources,
+            pid: child.id(),
+            mint: Some(mint),
+            child: Some(child),
+            folder: Some(folder),
+            started_in: None,
+        };
+        spawn::ready(plan.admin, target.child.as_mut()).await?;
+        target.started_in = Some(began.elapsed());
+        Ok(target)
+    }
+
+    /// The baseline, as another process of this program, on the same terms as the server.
+    pub(crate) async fn baseline(options: &Options) -> Result<Self> {
+        let folder = folder(options)?;
+        let own = std::env::current_exe().context("failed to find this program")?;
+        let mut command = pinned(&own, options.pin);
+        command.args(["baseline", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut ca = None;
+        if options.tls {
+            let files = spawn::Certificate::write(folder.path())?;
+            command.arg("--certificate").arg(&files.chain).arg("--key").arg(&files.key);
+            ca = Some(files.pem);
+        }
+        let mut child = command.kill_on_drop(true).spawn().context("failed to start the baseline")?;
+        let out = child.stdout.take().context("the baseline has no output")?;
+        let line = BufReader::new(out).lines().next_line().await?.unwrap_or_default();
+        let address = line.strip_prefix("listening ").context("the baseline did not say where it listens")?.parse()?;
+        Ok(Self {
+            endpoint: Endpoint { tls: options.tls, address },
+            ca,
+            sources: options.sources,
+            pid: child.id(),
+            mint: None,
+            child: Some(child),
+            folder: Some(folder),
+            started_in: None,
+        })
+    }
+
+    pub(crate) fn dialer(&self, buffers: Buffers) -> Result<Dialer> {
+        Dialer::new(self.endpoint.clone(), self.ca.as_deref(), buffers, self.sources)
+    }
+
+    pub(crate) fn is_baseline(&self) -> bool {
+        self.mint.is_none()
+    }
+
+    /// Tokens for so many visitors and agents' sockets; none for the baseline, which asks for none.
+    pub(crate) async fn tokens(&self, visitors: usize, agents: usize) -> Result<Option<Tokens>> {
+        match &self.mint {
+            Some(mint) => Ok(Some(mint.make(visitors, agents).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Memory and CPU of the server now.
+    pub(crate) fn read(&self) -> Option<Reading> {
+        self.pid.and_then(procfs::read)
+    }
+
+    /// From the start of the process to its being ready, if it was started for this run.
+    pub(crate) fn started_in(&self) -> Option<Duration> {
+        self.started_in
+    }
+
+    /// How long the disk under the server's data takes for a small write to be safe, 99th percentile.
+    pub(crate) fn disk_sync_p99(&self) -> Option<Duration> {
+        self.folder.as_ref().and_then(|folder| spawn::disk_sync_p99(folder.path()).ok())
+    }
+
+    /// Ends what was started, as an operator would.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        if let Some(pid) = child.id() {
+            Command::new("kill").args(["-TERM", &pid.to_string()]).status().await.context("failed to run `kill`")?;
+        }
+        let Ok(status) = tokio::time::timeout(STOPPING, child.wait()).await else {
+            child.kill().await?;
+            bail!("the server did not stop within {} s of SIGTERM", STOPPING.as_secs());
+        };
+        let status = status?;
+        // The baseline has no orderly end: its signal is its end.
+        if !status.success() && !self.is_baseline() {
+            bail!("the server ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+fn program(options: &Options) -> Result<PathBuf> {
+    if let Some(path) = &options.deskbell {
+        return Ok(path.clone());
+    }
+    let beside = std::env::current_exe().context("failed to find this program")?.with_file_name("deskbell");
+    if !beside.exists() {
+        bail!("there is no {}: build it (cargo build --release), or give --deskbell PATH", beside.display());
+    }
+    Ok(beside)
+}
+
+fn folder(options: &Options) -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("deskbell-load-");
+    let made = match &options.data {
+        Some(under) => builder.tempdir_in(under),
+        None => builder.tempdir(),
+    };
+    made.context("failed to make a folder for the run")
+}
+
+fn pinned(program: &Path, pin: bool) -> Command {
+    if !pin {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(program);
+    command
+}
+
+pub(crate) fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))
+}
