@@ -5,7 +5,7 @@ import { brotliCompressSync } from "node:zlib";
 
 const dist = new URL("../dist/", import.meta.url).pathname;
 const STATIC_IMPORT = /(?:^|[;}\s])(?:import|export)\s*(?:[\w$*{}\s,]+from\s*)?["'](\.[^"']+\.js)["']/g;
-const LAZY_IMPORT = /["'`](?:\.?\/?w\/|\.?\/)?(assets\/[^"'`]+\.js)["'`]/;
+const APP = /["'`][./]*(?:w\/)?(assets\/app[^"'`]*\.js)["'`]/;
 const HTML_ASSET = /(?:src|href)="\/?([^"]+\.(?:js|css))"/g;
 
 const text = (path) => readFileSync(path, "utf8");
@@ -25,8 +25,8 @@ function closure(paths) {
 }
 
 function widgetApp() {
-  const entry = text(join(dist, "w/loader.js")).match(LAZY_IMPORT)?.[1];
-  if (!entry) throw new Error("loader.js names no assets/*.js to import");
+  const entry = text(join(dist, "w/loader.js")).match(APP)?.[1];
+  if (!entry) throw new Error("loader.js names no assets/app*.js to import");
   return closure([join(dist, "w", entry)]);
 }
 

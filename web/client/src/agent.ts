@@ -4,12 +4,12 @@ import { thisBrowser, type Browser } from "./browser.ts";
 import { Cell } from "./cell.ts";
 import type { DeskbellError } from "./errors.ts";
 import { post } from "./http.ts";
-import { InboxView, type InboxPage } from "./inbox.ts";
+import { InboxView, type PageOfIds } from "./inbox.ts";
 import type { OutboxItem } from "./model.ts";
 import { Session } from "./session.ts";
 import type { AgentProfile, Conversation, Failure, Readable, Write } from "./state.ts";
 import { timeline } from "./timeline.ts";
-import type { AgentInfo, Counts, Head, InboxFilter, Opened } from "./wire.ts";
+import type { AgentAvailability, AgentInfo, AgentTokenReply, Counts, Frame, Head, InboxFilter, InboxPage, Opened } from "./wire.ts";
 
 export { InboxView, timeline };
 export type { InboxList } from "./inbox.ts";
@@ -29,6 +29,8 @@ interface AgentOffer {
 
 const HEADS = 50;
 const PREFETCHED = 30;
+/** Pushed heads bring no counts; this long after the first of them the counts are asked for. */
+const RECOUNT_MS = 300;
 
 export class Agent extends Session<AgentModel> {
   readonly #online = new Cell(false);
@@ -38,6 +40,7 @@ export class Agent extends Session<AgentModel> {
   readonly #desires = new Map<string, readonly string[]>();
   readonly #watched = new Set<string>();
   #telling = false;
+  #recount: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ server = location.origin, storage = "tab", browser = thisBrowser() }: AgentOptions = {}) {
     super(new AgentModel(), { server, name: `deskbell:${server}:agent`, storage, client: "console", browser });
@@ -86,7 +89,7 @@ export class Agent extends Session<AgentModel> {
         heads: this.model.heads,
         me: () => this.self.getSnapshot()?.id,
         online: this.#online,
-        query: (asked, before) => this.call("inbox", { filter: asked, before }) as Promise<InboxPage>,
+        query: (asked, before) => this.call("inbox", { filter: asked, before }) as Promise<PageOfIds>,
       },
       filter,
     );
@@ -121,14 +124,14 @@ export class Agent extends Session<AgentModel> {
     return this.write({ type: "assign", conversation: id, to }, id);
   }
 
-  async availability(status: "online" | "away"): Promise<void> {
+  async availability(status: AgentAvailability): Promise<void> {
     await this.call("availability", status);
   }
 
   protected override async getToken(): Promise<string> {
     const url = `${this.server}/v1/agents/token`;
     try {
-      const { token, agent, project, public_url } = await post<AgentProfile & { token: string }>(this.browser.fetch, url, undefined, "same-origin");
+      const { token, agent, project, public_url } = await post<AgentTokenReply>(this.browser.fetch, url, undefined, "same-origin");
       const { owner } = this.model;
       if (owner !== "" && owner !== agent.id) this.dispatch({ a: "reset" });
       this.dispatch({ a: "profile", profile: { agent, project, public_url }, owner: agent.id, resume: "" });
@@ -148,7 +151,7 @@ export class Agent extends Session<AgentModel> {
       case "prefetch":
         return this.#prefetch(argument as string);
       case "availability":
-        return this.#available(argument as "online" | "away");
+        return this.#available(argument as AgentAvailability);
       case "signout":
         return this.#signOut();
       default:
@@ -180,6 +183,21 @@ export class Agent extends Session<AgentModel> {
   protected override gone(tab: string): void {
     this.#desires.delete(tab);
     this.#reconcile();
+  }
+
+  protected override heard(frame: Frame): void {
+    const before = frame.type === "inbox" ? this.model.heads.get(frame.conversation.conversation) : undefined;
+    super.heard(frame);
+    if (frame.type !== "inbox") return;
+    const { status, assignee } = frame.conversation;
+    if (before?.status !== status || before.assignee !== assignee) this.#recount ??= setTimeout(() => void this.#countAgain(), RECOUNT_MS);
+  }
+
+  async #countAgain(): Promise<void> {
+    this.#recount = undefined;
+    const one = { type: "inbox", filter: { status: "open", assignee: "me" }, limit: 1 } as const;
+    const reply = await this.raw(one).catch(() => undefined);
+    if (reply) this.dispatch({ a: "heads", heads: [], counts: reply["counts"] as Counts, stale: [] });
   }
 
   /** Loads the lane that ends first, until the person sees something new. */
@@ -245,11 +263,11 @@ export class Agent extends Session<AgentModel> {
     this.raw({ type: "unwatch", conversation: id }).catch(() => {});
   }
 
-  async #inbox({ filter, before }: { filter: InboxFilter; before?: string }): Promise<InboxPage> {
+  async #inbox({ filter, before }: { filter: InboxFilter; before?: string }): Promise<PageOfIds> {
     const { heads } = this.model;
     const since = heads.stamp;
     const command = { type: "inbox", filter, limit: HEADS, ...(before !== undefined && { before }) } as const;
-    const reply = (await this.raw(command)) as unknown as { heads: readonly Head[]; cursor?: string; counts: Counts };
+    const reply = (await this.raw(command)) as unknown as InboxPage;
     const me = this.self.getSnapshot()?.id;
     const stale = before === undefined ? heads.missing(filter, reply.heads, reply.cursor === undefined, me, since) : [];
     this.dispatch({ a: "heads", heads: reply.heads, counts: reply.counts, stale });
@@ -266,7 +284,7 @@ export class Agent extends Session<AgentModel> {
     await Promise.all([this.ask(newest), this.ask({ ...newest, lane: "desk" })]);
   }
 
-  async #available(status: "online" | "away"): Promise<void> {
+  async #available(status: AgentAvailability): Promise<void> {
     this.dispatch({ a: "availability", status });
     await this.raw({ type: "availability", status });
   }

@@ -48,7 +48,6 @@ export class AgentModel extends Model {
   protected override frame(frame: Frame): void {
     if (frame.type === "inbox") {
       this.heads.put(frame.conversation);
-      if (frame.counts) this.counts.set(frame.counts);
     } else if (frame.type === "viewing") {
       this.change(frame.conversation, (chat) => ({ ...chat, viewing: frame.agents }));
     } else if (frame.type === "presence" && "agent" in frame) {

@@ -66,7 +66,7 @@ export function described(chat: Conversation, opened: Omit<Opened, "conversation
   const known = { ...chat, epoch: opened.epoch, status: opened.status, live: true };
   return {
     ...queued(assigned(known, opened.assignee ?? undefined), opened.queue),
-    ...(read && { read: furthest(chat.read, read) }),
+    read: furthest(chat.read, read),
     ...(visitor && { visitor }),
     ...(viewing && { viewing }),
   };

@@ -1,20 +1,14 @@
 import { DeskbellError } from "./errors.ts";
-
-interface Problem {
-  readonly code?: string;
-  readonly detail?: string;
-  readonly title?: string;
-  readonly retry_after_s?: number;
-}
+import type { Problem } from "./wire.ts";
 
 /** Turns an answer that is not a success into the error that its problem document describes. */
 async function failure(response: Response): Promise<DeskbellError> {
-  const problem = (await response.json().catch(() => null)) as Problem | null;
+  const problem = (await response.json().catch(() => null)) as Partial<Problem> | null;
   // Not from this server, but from something in front of it: that may pass.
   if (!problem?.code) return new DeskbellError("unavailable", `HTTP ${response.status}`, 0);
   const seconds = problem.retry_after_s ?? (response.status >= 500 || response.status === 429 ? 1 : undefined);
   const retryMs = seconds === undefined ? undefined : seconds * 1_000;
-  return new DeskbellError(problem.code, problem.detail ?? problem.title ?? problem.code, retryMs);
+  return new DeskbellError(problem.code, problem.detail ?? problem.code, retryMs);
 }
 
 /** Posts JSON; resolves with the answer's JSON, or with nothing for 204. Rejects with a `DeskbellError`. */

@@ -14,7 +14,7 @@ export interface InboxList {
 }
 
 /** An answer to `inbox`, its heads kept elsewhere. */
-export interface InboxPage {
+export interface PageOfIds {
   readonly ids: readonly string[];
   readonly cursor?: string;
 }
@@ -29,11 +29,11 @@ export interface InboxSource {
   readonly heads: Heads;
   readonly me: () => string | undefined;
   readonly online: Readable<boolean>;
-  readonly query: (filter: InboxFilter, before: string | undefined) => Promise<InboxPage>;
+  readonly query: (filter: InboxFilter, before: string | undefined) => Promise<PageOfIds>;
 }
 
 export function matches(filter: InboxFilter, head: Head, me: string | undefined): boolean {
-  const { status, assignee, visitor } = filter;
+  const { status = "open", assignee = "any", visitor } = filter;
   if (status !== "any" && head.status !== status) return false;
   if (visitor && !head.visitor.name?.toLowerCase().includes(visitor.toLowerCase())) return false;
   if (assignee === "any") return true;
@@ -156,7 +156,7 @@ export class InboxView {
     }
   }
 
-  #answered({ ids, cursor }: InboxPage, first: boolean): void {
+  #answered({ ids, cursor }: PageOfIds, first: boolean): void {
     if (first) this.#found.clear();
     for (const id of ids) this.#found.add(id);
     this.#cursor = cursor;

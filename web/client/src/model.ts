@@ -6,7 +6,7 @@ import { Cell, tell } from "./cell.ts";
 import { absorb, blank, described, isLocal, laneOf, marked, queued, stillTyping, typed, unread } from "./chat.ts";
 import { hasKey, laneAt, NO_ENTRIES, prepend } from "./lane.ts";
 import type { Arrival, Conversation, Failure, Outcome, Pending, Self, Status } from "./state.ts";
-import type { ConnectReply, Counts, Entry, EntryFrame, Frame, Head, LaneName, Notice, Opened, ReadCommand, Sender, WriteCommand } from "./wire.ts";
+import type { ConnectReply, Counts, Entry, EntryFrame, Frame, Head, HistoryPage, LaneName, Notice, Opened, ReadCommand, Sender, WriteCommand } from "./wire.ts";
 
 /** A write on its way; those with a text are shown as pending. */
 export interface OutboxItem extends Pending {
@@ -53,11 +53,6 @@ export interface Dump {
   readonly outbox: readonly OutboxItem[];
   readonly aliases: readonly (readonly [string, string])[];
   readonly chats: readonly Conversation[];
-}
-
-interface HistoryReply {
-  readonly entries: readonly Entry[];
-  readonly more: boolean;
 }
 
 export const isText = (item: OutboxItem) => "body" in item.command;
@@ -196,7 +191,7 @@ export class Model {
   }
 
   protected reply(command: ReadCommand, reply: Reply): void {
-    if (command.type === "history") this.#history(command, reply as unknown as HistoryReply);
+    if (command.type === "history") this.#history(command, reply as unknown as HistoryPage);
   }
 
   protected reset(): void {
@@ -280,7 +275,7 @@ export class Model {
     if (opener) this.#bind(opener.conversation, { ...blank(frame.conversation, frame.epoch, false), live: true });
   }
 
-  #history(command: Extract<ReadCommand, { type: "history" }>, page: HistoryReply): void {
+  #history(command: Extract<ReadCommand, { type: "history" }>, page: HistoryPage): void {
     const { conversation: id, before } = command;
     const lane = laneOf(command);
     const chat = this.chats.get(id);

@@ -12,7 +12,7 @@ import type { Arrival, Conversation, Outcome, Readable, Self, Status, Write } fr
 import { Tabs } from "./tabs.ts";
 import { Typist } from "./typist.ts";
 import { OUTBOX_ITEMS, Vault, type StorageMode } from "./vault.ts";
-import type { ConnectReply, LaneName, Notice, Opened, ReadCommand, ResumePosition, Signal, WriteCommand } from "./wire.ts";
+import type { ConnectReply, Frame, LaneName, Notice, Opened, ReadCommand, ResumePosition, Signal, WriteCommand } from "./wire.ts";
 
 export interface SessionOptions {
   readonly server: string;
@@ -204,6 +204,11 @@ export abstract class Session<M extends Model> {
   /** As leader, each time the connection is there. */
   protected connected(): void {}
 
+  /** As leader: what the server says unasked. */
+  protected heard(frame: Frame): void {
+    this.dispatch({ a: "frame", frame });
+  }
+
   /** As leader, before the first connect. */
   protected led(): void {}
 
@@ -302,7 +307,7 @@ export abstract class Session<M extends Model> {
         resume: () => this.positions(),
         onStatus: (status) => this.#connection === connection && this.#shown(status),
         onConnected: (reply) => this.#welcomed(reply),
-        onFrame: (frame) => this.dispatch({ a: "frame", frame }),
+        onFrame: (frame) => this.heard(frame),
       },
       this.browser,
     );

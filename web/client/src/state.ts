@@ -1,5 +1,5 @@
 /** What the interface shows: immutable values; a part that did not change keeps its identity. */
-import type { AgentInfo, ConversationStatus, Entry, ErrorCode, LaneName, Page, Person, QueuePosition, ReadMarks, Role, Sender, VisitorCard } from "./wire.ts";
+import type { AgentTokenReply, ConversationStatus, Entry, ErrorCode, LaneName, Page, Person, QueuePosition, ReadMarks, Role, Sender, SessionReply, VisitorCard } from "./wire.ts";
 
 /** A value that can be watched; its two functions fit `useSyncExternalStore` and need no `this`. */
 export interface Readable<T> {
@@ -100,17 +100,10 @@ export interface Self {
 }
 
 /** The answer of `POST /v1/sessions`, without its secrets. */
-export interface VisitorProfile {
-  readonly visitor: { readonly id: string; readonly name?: string; readonly identified: boolean };
-  readonly project: { readonly id: string; readonly name: string; readonly online: boolean; readonly sneak_peek: boolean };
-}
+export type VisitorProfile = Pick<SessionReply, "visitor" | "project">;
 
 /** The answer of `POST /v1/agents/token`, without its secret. */
-export interface AgentProfile {
-  readonly agent: { readonly id: string; readonly name: string; readonly email: string; readonly role: Role; readonly capacity: number };
-  readonly project: { readonly id: string; readonly name: string; readonly public_key: string; readonly origins: readonly string[] };
-  readonly public_url: string;
-}
+export type AgentProfile = Pick<AgentTokenReply, "agent" | "project" | "public_url">;
 
 /** What became of a write. It never rejects: `ok:false` is an answer, to be told to the person. */
 export type Outcome =
@@ -137,5 +130,3 @@ export interface OpenOptions {
   readonly fields?: Readonly<Record<string, string>>;
   readonly page?: Page;
 }
-
-export type { AgentInfo };

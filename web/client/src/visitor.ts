@@ -7,7 +7,7 @@ import { post } from "./http.ts";
 import { Model, type Dump } from "./model.ts";
 import { Session } from "./session.ts";
 import type { OpenOptions, Readable, VisitorProfile, Write } from "./state.ts";
-import type { ConnectReply, Frame, Page, ResumePosition } from "./wire.ts";
+import type { ConnectReply, Frame, Page, ResumePosition, SessionReply } from "./wire.ts";
 
 export interface VisitorOptions {
   /** Where Deskbell runs, e.g. `https://chat.example.org`. */
@@ -144,10 +144,10 @@ export class Visitor extends Session<VisitorModel> {
     return token;
   }
 
-  async #session(): Promise<VisitorProfile & { readonly token: string; readonly resume: string }> {
+  async #session(): Promise<SessionReply> {
     const ask = (resume: string) => {
       const body = { project: this.#project, ...(resume && { resume }), ...(this.#identity && { identity: this.#identity }) };
-      return post<VisitorProfile & { token: string; resume: string }>(this.browser.fetch, `${this.server}/v1/sessions`, body, "omit");
+      return post<SessionReply>(this.browser.fetch, `${this.server}/v1/sessions`, body, "omit");
     };
     const { resume } = this.model;
     this.#sent = this.#identity;

@@ -205,7 +205,7 @@ export class FakeServer {
   #open(command: Json): Json {
     const id = `c${this.conversations.size + 1}`;
     this.begin(id);
-    return { ...this.#append({ ...command, conversation: id }, "message"), conversation: id, epoch: "k1", status: "open" };
+    return { ...this.#append({ ...command, conversation: id }, "message"), conversation: id, epoch: "k1", status: "open", read: { visitor: 0, agent: 0 } };
   }
 
   #append({ conversation, key, body, lane }: Json, event: string): Json {
