@@ -2,6 +2,7 @@ import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useOverlays } from "../actions/overlay.ts";
 import { agent, me, useAgentName, useReadable } from "../app/agent.ts";
+import { PHONE, useMedia } from "../app/media.ts";
 import { useLocale } from "../i18n/locale.ts";
 import { useShortcuts } from "../keys/useShortcuts.ts";
 import { Button } from "../ui/Button.tsx";
@@ -34,8 +35,9 @@ export function ListPane({ view, open }: { view: ViewName; open: string | undefi
   const more = useCallback(() => list.loadMore(), [list]);
   useListKeys(rows, ids, open);
   usePrefetch(ids);
+  const Pane = useMedia(PHONE) ? "main" : "section";
   return (
-    <section className={css.pane} aria-labelledby="list-title">
+    <Pane id={Pane === "main" ? "main" : undefined} className={css.pane} aria-labelledby="list-title" tabIndex={-1}>
       <header className={css.head}>
         <Title view={view} />
         {pending > 0 && (
@@ -50,7 +52,7 @@ export function ListPane({ view, open }: { view: ViewName; open: string | undefi
       ) : (
         <Rows ref={rows} ids={ids} view={view} open={open} more={shown.more} onMore={more} onHold={hold} />
       )}
-    </section>
+    </Pane>
   );
 }
 

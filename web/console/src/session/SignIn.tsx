@@ -45,6 +45,7 @@ function SignInForm() {
   const password = useRef<HTMLInputElement>(null);
   const submit = async (event: React.FormEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
+    if (busy) return;
     const data = new FormData(event.currentTarget);
     setBusy(true);
     setProblem(null);
@@ -66,7 +67,7 @@ function SignInForm() {
       </TextField>
       <PasswordField inputRef={password} />
       <ProblemText problem={problem} onOver={() => setProblem(null)} />
-      <Button type="submit" look="solid" isPending={busy} isDisabled={problem?.kind === "limited"} className={css.submit ?? ""}>
+      <Button type="submit" look="solid" isDisabled={problem?.kind === "limited"} className={css.submit ?? ""}>
         {busy ? t("signIn.busy") : t("signIn")}
       </Button>
     </Form>

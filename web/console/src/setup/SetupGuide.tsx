@@ -115,6 +115,7 @@ function TestMessage({ profile }: { profile: AgentProfile }) {
   const navigate = useNavigate();
   const [busy, setBusy] = useState(false);
   const send = async (): Promise<void> => {
+    if (busy) return;
     setBusy(true);
     try {
       const conversation = await sendTest(profile.project.public_key, t("setup.test.text"), t("setup.test.name"));
@@ -125,7 +126,7 @@ function TestMessage({ profile }: { profile: AgentProfile }) {
     }
   };
   return (
-    <Button look="solid" icon="send" mirrored isPending={busy} onPress={() => void send()}>
+    <Button look="solid" icon="send" mirrored onPress={() => void send()}>
       {t(busy ? "setup.test.busy" : "setup.test.send")}
     </Button>
   );

@@ -18,7 +18,8 @@ export function AccountMenu({ bar }: { bar: boolean }) {
   const status = usePart(agent.agents, (agents) => colleague(agents, self.id)?.status ?? "away");
   return (
     <MenuTrigger>
-      <Button className={bar ? css.barButton : css.button} aria-label={t("account", { name: self.name })}>
+      <Button className={bar ? css.barButton : css.button}>
+        <span className="visually-hidden">{t("account")}</span>
         <Avatar id={self.id} name={self.name} size="m" square status={status} />
         {bar ? (
           <span className={css.barLabel}>{t("account.short")}</span>

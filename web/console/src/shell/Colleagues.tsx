@@ -42,11 +42,11 @@ function Colleague({ one }: { one: AgentInfo }) {
       params={{ view: name }}
       className={css.link}
       aria-current={view === name ? "page" : undefined}
-      aria-label={t("colleague", { name: one.name, status: t(`presence.${one.status}`), load: one.load, capacity: one.capacity })}
-      title={one.name}
+      title={t("colleague", { name: one.name, load: one.load, capacity: one.capacity })}
     >
       <Avatar id={one.id} name={one.name} size="m" square status={one.status} />
       <span className={css.name}>{one.name}</span>
+      <span className="visually-hidden">{t(`presence.${one.status}`)}</span>
       <span className={full ? `${css.load} ${css.full}` : css.load}>{t("load", { load: one.load, capacity: one.capacity })}</span>
     </Link>
   );

@@ -67,12 +67,11 @@ function ViewLink({ view, label, count }: { view: (typeof VIEWS)[number]; label:
           params={{ view }}
           className={css.link}
           aria-current={params.view === view ? "page" : undefined}
-          aria-label={count === undefined ? label : t("view.counted", { view: label, n: count })}
         >
           <Icon name={VIEW_LOOKS[view].icon} />
           <span className={css.label}>{label}</span>
           {count !== undefined && count > 0 && (
-            <span className={urgent ? `${css.count} ${css.urgent}` : css.count}>{new Intl.NumberFormat(tag).format(count)}</span>
+            <span title={t("view.count", { n: count })} className={urgent ? `${css.count} ${css.urgent}` : css.count}>{new Intl.NumberFormat(tag).format(count)}</span>
           )}
         </Link>
       </Focusable>

@@ -99,5 +99,5 @@ function PageLine({ page, anchor }: { page: Visit; anchor: string }) {
 }
 
 function titleOf(page: Page): string {
-  return page.title === "" ? page.url : page.title;
+  return page.title || page.url;
 }

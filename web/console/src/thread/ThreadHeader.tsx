@@ -80,7 +80,8 @@ function Viewers({ conversation }: { conversation: Conversation }) {
   const text = t("viewing", { n: others.length, names: new Intl.ListFormat(document.documentElement.lang).format(names) });
   return (
     <TooltipTrigger delay={200}>
-      <AriaButton className={css.viewers} aria-label={text}>
+      <AriaButton className={css.viewers}>
+        <span className="visually-hidden">{text}</span>
         <Icon name="eye" size={14} />
         {others.slice(0, 3).map(({ id, name }) => (
           <Avatar key={id} id={id} name={name} size="s" square />

@@ -47,19 +47,21 @@ export function Picker({ label, place, sections, onClose }: PickerProps) {
               <Icon name="search" />
               <Input className={css.input} placeholder={place} />
             </SearchField>
-            <Menu
-              className={css.list}
-              aria-label={label}
-              items={sections.filter(({ items }) => items.length > 0)}
-              renderEmptyState={() => <p className={css.none}>{t("picker.none")}</p>}
-            >
-              {(section) => (
-                <MenuSection id={section.id}>
-                  <Header className={css.title}>{section.title}</Header>
-                  <Collection items={section.items}>{(choice) => <ChoiceItem choice={choice} onClose={onClose} />}</Collection>
-                </MenuSection>
-              )}
-            </Menu>
+            <div className={css.scroller} role="group" aria-label={label} tabIndex={0}>
+              <Menu
+                className={css.list}
+                aria-label={label}
+                items={sections.filter(({ items }) => items.length > 0)}
+                renderEmptyState={() => <p className={css.none}>{t("picker.none")}</p>}
+              >
+                {(section) => (
+                  <MenuSection id={section.id}>
+                    <Header className={css.title}>{section.title}</Header>
+                    <Collection items={section.items}>{(choice) => <ChoiceItem choice={choice} onClose={onClose} />}</Collection>
+                  </MenuSection>
+                )}
+              </Menu>
+            </div>
           </Autocomplete>
         </Dialog>
       </Modal>

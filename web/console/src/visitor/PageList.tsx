@@ -53,7 +53,7 @@ export function PageList({ pages, now }: { pages: readonly PageEntry[]; now: Pag
 
 function PageLink({ page }: { page: Page }) {
   const href = safeUrl(page.url);
-  const title = page.title === "" ? page.url : page.title;
+  const title = page.title || page.url;
   if (href === undefined) return <bdi className={css.pageLink}>{title}</bdi>;
   return (
     <a className={css.pageLink} href={href} target="_blank" rel="noopener noreferrer nofollow" title={page.url}>

@@ -24,11 +24,13 @@ export function VisitorPanel({ id, over }: { id: string; over: boolean }) {
   const details = useDetails();
   const visitor = conversation?.visitor;
   const name = useVisitorName(visitor ?? head?.visitor);
+  // On a phone it is a page of its own.
+  const [Pane, Title] = phone ? (["main", "h1"] as const) : (["aside", "h2"] as const);
   return (
-    <aside className={over ? `${css.panel} ${css.over}` : css.panel} aria-label={t("details")}>
+    <Pane id={phone ? "main" : undefined} className={over ? `${css.panel} ${css.over}` : css.panel} aria-label={t("details")} tabIndex={-1}>
       <header className={css.bar}>
         {phone && <IconButton icon="arrowBack" mirrored label={t("back")} onPress={details.toggle} />}
-        <h2 className={css.title}>{t("details")}</h2>
+        <Title className={css.title}>{t("details")}</Title>
         {!phone && <IconButton icon="close" label={t("details.close")} command="details" onPress={details.toggle} />}
       </header>
       <div className={css.body}>
@@ -36,7 +38,7 @@ export function VisitorPanel({ id, over }: { id: string; over: boolean }) {
         <Holder id={id} conversation={conversation} head={head} />
         {conversation !== undefined && <Known conversation={conversation} />}
       </div>
-    </aside>
+    </Pane>
   );
 }
 
