@@ -266,12 +266,12 @@ export class Agent extends Session<AgentModel> {
   async #inbox({ filter, before }: { filter: InboxFilter; before?: string }): Promise<PageOfIds> {
     const { heads } = this.model;
     const since = heads.stamp;
-    const command = { type: "inbox", filter, limit: HEADS, ...(before !== undefined && { before }) } as const;
+    const command = { type: "inbox", filter, limit: HEADS, before } as const;
     const reply = (await this.raw(command)) as unknown as InboxPage;
     const me = this.self.getSnapshot()?.id;
     const stale = before === undefined ? heads.missing(filter, reply.heads, reply.cursor === undefined, me, since) : [];
     this.dispatch({ a: "heads", heads: reply.heads, counts: reply.counts, stale });
-    return { ids: reply.heads.map(({ conversation }) => conversation), ...(reply.cursor !== undefined && { cursor: reply.cursor }) };
+    return { ids: reply.heads.map(({ conversation }) => conversation), cursor: reply.cursor };
   }
 
   async #prefetch(id: string): Promise<void> {

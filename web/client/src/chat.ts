@@ -1,6 +1,6 @@
 /** What entries and frames do to one conversation. Pure: values in, values out. */
 import { append, NO_ENTRIES } from "./lane.ts";
-import type { Conversation, Typing } from "./state.ts";
+import type { Conversation } from "./state.ts";
 import type { Entry, LaneName, Opened, QueuePosition, ReadMarks, Sender } from "./wire.ts";
 
 /** The protocol ends a `typing` after 5 s without another; the network may take a little longer. */
@@ -92,8 +92,7 @@ export function marked(chat: Conversation, kind: "visitor" | "agent", seq: numbe
 export function typed(chat: Conversation, by: Sender, on: boolean, text: string | undefined): Conversation {
   const others = chat.typing.filter((typing) => !same(typing.by, by));
   if (!on) return others.length === chat.typing.length ? chat : { ...chat, typing: others };
-  const typing: Typing = { by, until: Date.now() + TYPING_MS, ...(text !== undefined && { text }) };
-  return { ...chat, typing: [...others, typing] };
+  return { ...chat, typing: [...others, { by, text, until: Date.now() + TYPING_MS }] };
 }
 
 export function stillTyping(chat: Conversation, now: number): Conversation {

@@ -137,7 +137,7 @@ export class Connection {
     const mine = () => attempt === this.#try;
     socket.onopen = () => mine() && this.#greet(attempt, token);
     socket.onmessage = (event) => mine() && this.#receive(attempt, event.data);
-    socket.onclose = (event) => mine() && this.#lost(event.code);
+    socket.onclose = (event) => mine() && this.#lost(event.code, event.reason);
   }
 
   #greet(attempt: number, token: string): void {
@@ -278,8 +278,8 @@ export class Connection {
     }
   }
 
-  #lost(code: number): void {
-    const end = ending(code);
+  #lost(code: number, reason = ""): void {
+    const end = ending(code, reason);
     const unauthorized = end.then === "stop" && end.reason === "unauthorized";
     this.#after(unauthorized && this.#accepted ? { then: "renew", reason: "unauthorized" } : end);
   }

@@ -169,7 +169,7 @@ export class Model {
 
   protected connected(reply: ConnectReply): void {
     const { kind, subject: id, name, role } = reply;
-    this.self.set({ kind, id, ...(name !== undefined && { name }), ...(role && { role }) });
+    this.self.set({ kind, id, name, role });
     for (const opened of reply.conversations ?? []) this.adopt(opened);
   }
 
@@ -183,7 +183,7 @@ export class Model {
         if (this.own(frame.by)) return;
         return this.change(frame.conversation, (chat) => typed(chat, this.named(chat, frame.by), frame.on, frame.text));
       case "queue":
-        return this.change(frame.conversation, (chat) => queued(chat, { position: frame.position, ...(frame.eta_ms !== undefined && { eta_ms: frame.eta_ms }) }));
+        return this.change(frame.conversation, (chat) => queued(chat, { position: frame.position, eta_ms: frame.eta_ms }));
       case "notice":
         return this.notice.set({ level: frame.level, text: frame.text });
       // Anything else is of a newer version, or an error that answers a signal, for whose answer nobody waits.

@@ -18,19 +18,12 @@ const STOPS: Readonly<Record<number, StopReason>> = {
   4505: "version_too_old",
 };
 
-const RETURNS: Readonly<Record<number, string>> = {
-  4000: "server_error",
-  4002: "slow_consumer",
-  4003: "no_pong",
-  4005: "resync",
-};
-
-export function ending(code: number): Ending {
-  if (code === 4001) return { then: "spread", reason: "draining" };
-  if (code === 4004) return { then: "renew", reason: "token_expired" };
-  if (code === 4006) return { then: "backoff", reason: "rate_limited", atLeastMs: 5_000 };
+/** `reason` is the server's own word, where it had time for one. */
+export function ending(code: number, reason: string): Ending {
   if (code >= 4500 && code < 5000) return { then: "stop", reason: STOPS[code] ?? "closed" };
-  return { then: "backoff", reason: RETURNS[code] ?? "connection_lost", atLeastMs: 0 };
+  if (code === 4001) return { then: "spread", reason };
+  if (code === 4004) return { then: "renew", reason };
+  return { then: "backoff", reason: reason || "connection_lost", atLeastMs: code === 4006 ? 5_000 : 0 };
 }
 
 const FIRST_MS = 500;

@@ -3,7 +3,7 @@ import type { Browser } from "./browser.ts";
 import { Cell } from "./cell.ts";
 import { isLocal, localId } from "./chat.ts";
 import { Connection, type Command, type Reply } from "./connection.ts";
-import { DeskbellError, offline } from "./errors.ts";
+import { offline, type DeskbellError } from "./errors.ts";
 import { createKey } from "./keys.ts";
 import type { Action, Dump, Model, OutboxItem } from "./model.ts";
 import { isText } from "./model.ts";
@@ -29,8 +29,6 @@ const PAGE_ENTRIES = 50;
 const HEAL_ENTRIES = 200;
 /** The server counts one `read` a second. */
 const READ_GAP_MS = 1_000;
-/** The protocol's limit, in characters; the server counts after normalisation, which makes few texts longer. */
-const TEXT_CHARS = 8_000;
 
 export abstract class Session<M extends Model> {
   readonly leader: Readable<boolean>;
@@ -61,7 +59,8 @@ export abstract class Session<M extends Model> {
     this.leader = this.#leads;
     this.vault = new Vault(options.browser, options.storage, options.name);
     this.#restore();
-    const group = options.storage === "none" ? null : options.name;
+    // Tabs of different versions do not understand each other.
+    const group = options.storage === "none" ? null : `${options.name}:${VERSION}`;
     this.#tabs = new Tabs<Action, Dump>(group, options.browser, {
       lead: () => this.#lead(),
       follow: () => this.#follow(),
@@ -191,7 +190,7 @@ export abstract class Session<M extends Model> {
     const { older, entries, last } = chat[lane];
     if (!older) return;
     const before = entries[0]?.seq ?? last + 1;
-    await this.ask({ type: "history", conversation: chat.id, ...(lane === "desk" && { lane }), before, limit: PAGE_ENTRIES });
+    await this.ask({ type: "history", conversation: chat.id, lane, before, limit: PAGE_ENTRIES });
   }
 
   protected abstract getToken(): Promise<string>;
@@ -242,9 +241,8 @@ export abstract class Session<M extends Model> {
         return this.#connection?.wake();
       case "start":
         return this.#connection?.start();
-      default:
-        throw new DeskbellError("unknown_type", `a tab of another version asks for ${op}`);
     }
+    return undefined;
   }
 
   /** Asks the leader for something whose answer shows in the model. */
@@ -363,21 +361,13 @@ export abstract class Session<M extends Model> {
   #enqueue(item: OutboxItem): void {
     const { outbox } = this.model;
     if (!outbox.some(({ key }) => key === item.key)) {
-      const refusal = this.#refusal(item);
       if (outbox.length >= OUTBOX_ITEMS) {
         this.dispatch({ a: "settled", key: item.key, outcome: { ok: false, error: { code: "full", message: "too much is waiting to be sent" } } });
         return;
       }
       this.dispatch({ a: "put", item: { ...item, state: item.state === "failed" ? "failed" : "queued" } });
-      if (refusal) this.dispatch({ a: "settled", key: item.key, outcome: refusal });
     }
     this.#outbox?.pump();
-  }
-
-  /** What the server would refuse anyway, and what might not fit a frame. */
-  #refusal(item: OutboxItem): Outcome | undefined {
-    if ([...item.text].length <= TEXT_CHARS) return undefined;
-    return { ok: false, error: { code: "too_large", message: `at most ${TEXT_CHARS} characters` } };
   }
 
   #again(key: string): void {
@@ -423,7 +413,7 @@ export abstract class Session<M extends Model> {
       while (this.model.hole(id, lane)) {
         const { last } = this.model.chat(id)![lane];
         const position = last > 0 ? { after: last, limit: HEAL_ENTRIES } : { limit: PAGE_ENTRIES };
-        await this.#request({ type: "history", conversation: id, ...(lane === "desk" && { lane }), ...position });
+        await this.#request({ type: "history", conversation: id, lane, ...position });
         if (this.model.chat(id)?.[lane].last === last) break;
       }
     } catch (error) {
@@ -480,6 +470,6 @@ export abstract class Session<M extends Model> {
     const mine = this.#tabs.leading || this.#options.storage === "tab";
     if (!mine || !acted) return;
     this.#saved = state;
-    this.vault.write({ owner, ...(resume && { resume }), outbox: outbox.filter(({ state }) => state !== "sent") });
+    this.vault.write({ owner, resume: resume || undefined, outbox: outbox.filter(({ state }) => state !== "sent") });
   }
 }

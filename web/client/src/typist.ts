@@ -45,7 +45,6 @@ export class Typist {
     this.#next = undefined;
     this.#on = true;
     this.#sentAt = Date.now();
-    const text = this.#draft;
-    this.#send({ type: "typing", conversation: this.#conversation, on: true, ...(text !== undefined && { text }) });
+    this.#send({ type: "typing", conversation: this.#conversation, on: true, text: this.#draft });
   }
 }

@@ -5,7 +5,7 @@ import type { OutboxItem } from "./model.ts";
 export type StorageMode = "none" | "tab" | "device";
 
 interface Stored {
-  readonly resume?: string;
+  readonly resume?: string | undefined;
   /** Whose outbox it is; another person's is not sent. */
   readonly owner?: string;
   readonly outbox?: readonly OutboxItem[];

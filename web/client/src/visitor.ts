@@ -92,7 +92,7 @@ export class Visitor extends Session<VisitorModel> {
   }
 
   rate(id: string, score: number, comment?: string): Write {
-    return this.write({ type: "rate", conversation: id, score, ...(comment !== undefined && { comment }) }, id);
+    return this.write({ type: "rate", conversation: id, score, comment }, id);
   }
 
   /** Where the visitor is now; said again on each connect. */
@@ -146,7 +146,7 @@ export class Visitor extends Session<VisitorModel> {
 
   async #session(): Promise<SessionReply> {
     const ask = (resume: string) => {
-      const body = { project: this.#project, ...(resume && { resume }), ...(this.#identity && { identity: this.#identity }) };
+      const body = { project: this.#project, resume: resume || undefined, identity: this.#identity ?? undefined };
       return post<SessionReply>(this.browser.fetch, `${this.server}/v1/sessions`, body, "omit");
     };
     const { resume } = this.model;

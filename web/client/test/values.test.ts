@@ -63,7 +63,7 @@ describe("the way back", () => {
   });
 
   it("knows every close code of the protocol", () => {
-    const ways = [4000, 4001, 4002, 4003, 4004, 4005, 4006, 4500, 4501, 4502, 4503, 4504, 4505, 1006, 1009, 4321, 4998].map((code) => `${code} ${ending(code).then}`);
+    const ways = [4000, 4001, 4002, 4003, 4004, 4005, 4006, 4500, 4501, 4502, 4503, 4504, 4505, 1006, 1009, 4321, 4998].map((code) => `${code} ${ending(code, "").then}`);
     expect(ways).toMatchInlineSnapshot(`
       [
         "4000 backoff",

@@ -19,7 +19,7 @@ export class FakeSocket {
   readyState = 0;
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
-  onclose: ((event: { code: number }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
   /** What the client sent, frame by frame, each a batch of objects. */
   readonly batches: Json[][] = [];
   readonly server: FakeServer;
@@ -69,11 +69,11 @@ export class FakeSocket {
   }
 
   /** The server, or the network, ends the connection. */
-  drop(code: number): void {
+  drop(code: number, reason = ""): void {
     if (this.readyState === 3) return;
     this.readyState = 3;
     this.closedBy ??= "server";
-    this.onclose?.({ code });
+    this.onclose?.({ code, reason });
   }
 }
 
@@ -191,7 +191,7 @@ export class FakeServer {
   #resumed(id: string, it: FakeConversation, position: Json | undefined): Json {
     const resumed = position !== undefined && position["epoch"] === it.epoch && it.thread.length - position["seq"] <= 300;
     const entries = resumed ? it.thread.slice(position!["seq"]) : it.thread.slice(-50);
-    return { conversation: id, epoch: it.epoch, seq: it.thread.length, status: it.status, read: it.read, entries, ...(position && { resumed }) };
+    return { conversation: id, epoch: it.epoch, seq: it.thread.length, status: it.status, read: it.read, entries, resumed };
   }
 
   #write(command: Json, carryOut: () => Json): Json {
