@@ -32,7 +32,7 @@ export function Composer({ chat, conversation }: Around) {
         <textarea
           ref={settle}
           rows={1}
-          dir="auto"
+          dir={chat.draft.text ? "auto" : chat.language.dir}
           value={chat.draft.text}
           aria-label={t("composer.label")}
           aria-invalid={left < 0 || undefined}
