@@ -149,6 +149,7 @@ async fn write(context: &Arc<Context>, person: &Person, command: Command) -> Res
     let (desk, caller) = (&context.desk, &person.caller);
     match command {
         Command::Send(send) => {
+            inject_fault(&send.body.text);
             let verb = conversation::Command::Send { text: text::message(&send.body.text)? };
             desk.write(caller, send.conversation, Some(send.key), verb).await.map(|written| written_reply(&written))
         }
@@ -177,6 +178,18 @@ async fn write(context: &Arc<Context>, person: &Person, command: Command) -> Res
         _ => Ok(Reply::Done(Done {})),
     }
 }
+
+/// In builds for the fault tests, one message takes down the session that sends it.
+#[cfg(feature = "fault-injection")]
+#[expect(clippy::panic, reason = "the fault that the test injects")]
+fn inject_fault(text: &str) {
+    if text == "!panic" {
+        panic!("injected");
+    }
+}
+
+#[cfg(not(feature = "fault-injection"))]
+const fn inject_fault(_text: &str) {}
 
 async fn inbox(context: &Arc<Context>, person: &Person, asked: &client::Inbox) -> Result<Reply, Failure> {
     // First listen, then read: a head that changes in between is pushed.
