@@ -9,6 +9,9 @@ use crate::{
     ids::{AgentId, ConversationId},
 };
 
+/// The deepest nesting of an inbound object. The protocol's own needs three.
+const MAX_DEPTH: usize = 16;
+
 /// One object of an inbound frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ClientFrame {
@@ -446,6 +449,9 @@ pub enum ParseError {
 impl ClientFrame {
     /// Reads one line of a frame.
     pub fn parse(line: &str) -> Result<Self, ParseError> {
+        if is_deep(line) {
+            return Err(ParseError::Malformed);
+        }
         let envelope: Envelope<'_> = serde_json::from_str(line).map_err(|_| ParseError::Malformed)?;
         let id = envelope.id;
         match Command::parse(&envelope.kind, line) {
@@ -465,6 +471,25 @@ impl ClientFrame {
     }
 }
 
+/// Whether objects and arrays are nested deeper than [`MAX_DEPTH`]. Nothing in the protocol is; what is unknown could be.
+fn is_deep(line: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in line.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
 /// serde's message without the position, which means nothing to who reads the answer.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -481,6 +506,8 @@ mod tests {
         assert_eq!(ClientFrame::parse("{\"type\":"), Err(ParseError::Malformed));
         let deep = format!("{{\"type\":\"pong\",\"x\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
         assert_eq!(ClientFrame::parse(&deep), Err(ParseError::Malformed));
+        let brackets_in_a_text = format!("{{\"type\":\"pong\",\"x\":\"\\\"{}\"}}", "[".repeat(50));
+        assert!(ClientFrame::parse(&brackets_in_a_text).is_ok());
         assert_eq!(
             ClientFrame::parse(r#"{"type":"dance","id":3}"#),
             Err(ParseError::UnknownType { id: Some(3), kind: "dance".to_owned() })
