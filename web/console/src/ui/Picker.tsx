@@ -39,7 +39,7 @@ export function Picker({ label, place, sections, onClose }: PickerProps) {
   const t = useT();
   const { contains } = useFilter({ sensitivity: "base" });
   return (
-    <ModalOverlay isOpen isDismissable className={window_.shade} onOpenChange={onClose}>
+    <ModalOverlay isOpen isDismissable className={`${window_.shade} ${css.shade}`} onOpenChange={onClose}>
       <Modal className={window_.window}>
         <Dialog className={window_.dialog} aria-label={label}>
           <Autocomplete filter={contains}>

@@ -12,9 +12,9 @@ export function Earlier({ visitor, current }: { visitor: VisitorCard; current: s
   const others = visitor.conversations.filter(({ conversation }) => conversation !== current);
   return (
     <section className={css.section} aria-labelledby="details-earlier">
-      <h3 id="details-earlier" className={css.heading}>
+      <h2 id="details-earlier" className={css.heading}>
         {t("details.earlier")}
-      </h3>
+      </h2>
       {others.length === 0 ? (
         <p className={css.nobody}>{t("details.earlier.none")}</p>
       ) : (

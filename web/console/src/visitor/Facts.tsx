@@ -16,9 +16,9 @@ export function Facts({ conversation }: { conversation: Conversation }) {
   const fields = Object.entries(visitor?.fields ?? {}).filter(([name, value]) => !SHOWN.has(name) && value !== "");
   return (
     <section className={css.section} aria-labelledby="details-facts">
-      <h3 id="details-facts" className={css.heading}>
+      <h2 id="details-facts" className={css.heading}>
         {t("details.facts")}
-      </h3>
+      </h2>
       <dl className={css.facts}>
         {first !== undefined && (
           <Fact name={t("fact.began")}>

@@ -20,9 +20,9 @@ export function PageList({ pages, now }: { pages: readonly PageEntry[]; now: Pag
   if (now === undefined && pages.length === 0) return null;
   return (
     <section className={css.section} aria-labelledby="details-pages">
-      <h3 id="details-pages" className={css.heading}>
+      <h2 id="details-pages" className={css.heading}>
         {t("details.pages")}
-      </h3>
+      </h2>
       {now !== undefined && (
         <p className={css.now}>
           <Icon name="globe" size={14} />

@@ -47,9 +47,9 @@ function Identity({ visitor, head, name }: { visitor: VisitorCard | undefined; h
   return (
     <section className={css.identity} aria-label={t("visitor")}>
       <Avatar id={visitor?.id ?? head?.visitor.id ?? ""} name={visitor?.name ?? head?.visitor.name} size="xl" />
-      <h3 className={css.name}>
+      <h2 className={css.name}>
         <bdi>{name}</bdi>
-      </h3>
+      </h2>
       {visitor !== undefined && (
         <p className={css.proof} data-proved={visitor.identified}>
           <Icon name={visitor.identified ? "shield" : "user"} size={14} />
@@ -75,9 +75,9 @@ function Holder({ id, conversation, head }: { id: string; conversation: Conversa
   const name = useAgentName(assignee);
   return (
     <section className={css.section} aria-labelledby="details-holder">
-      <h3 id="details-holder" className={css.heading}>
+      <h2 id="details-holder" className={css.heading}>
         {t("details.assignee")}
-      </h3>
+      </h2>
       <div className={css.holder}>
         {assignee === null ? (
           <span className={css.nobody}>{t("assignee.none")}</span>
