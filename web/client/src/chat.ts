@@ -96,7 +96,7 @@ export function typed(chat: Conversation, by: Sender, on: boolean, text: string 
 }
 
 export function stillTyping(chat: Conversation, now: number): Conversation {
-  const typing = chat.typing.filter(({ until }) => until > now);
+  const typing = chat.typing.filter(({ until }) => until > now && until - now <= TYPING_MS);
   return typing.length === chat.typing.length ? chat : { ...chat, typing };
 }
 

@@ -91,7 +91,12 @@ export class Connection {
     const { state } = this.#status;
     const now = Date.now();
     if (state === "waiting" && now >= this.#notBefore) void this.#connect();
-    else if ((state === "online" || state === "connecting") && now - this.#heardAt > this.#silenceMs) this.#lost(1006);
+    else if ((state === "online" || state === "connecting") && this.#silent()) this.#lost(1006);
+  }
+
+  /** Too long since anything was heard; a clock that was set by more than that counts as such. */
+  #silent(): boolean {
+    return Math.abs(Date.now() - this.#heardAt) >= this.#silenceMs;
   }
 
   /** Resolves with the `ok`; rejects with the `error`, or as offline when the connection goes first. */
@@ -258,10 +263,10 @@ export class Connection {
 
   #watchSilence(attempt: number): void {
     clearTimeout(this.#alarm);
-    const left = this.#heardAt + this.#silenceMs - Date.now();
+    const left = Math.min(this.#silenceMs, this.#heardAt + this.#silenceMs - Date.now());
     this.#alarm = setTimeout(() => {
       if (attempt !== this.#try) return;
-      if (Date.now() - this.#heardAt >= this.#silenceMs) this.#lost(1006);
+      if (this.#silent()) this.#lost(1006);
       else this.#watchSilence(attempt);
     }, Math.max(0, left));
   }

@@ -14,6 +14,8 @@ export interface OutboxHost {
 /** The server takes 10 writes a second with bursts of 20; staying below leaves room for a second device. */
 const BURST = 15;
 const REFILL_MS = 125;
+/** No refusal asks for more; a longer wait means that the clock was set back. */
+const LONGEST_MS = 60_000;
 /** `internal` may heal, but a write that breaks the server each time must end. */
 const INTERNAL_ATTEMPTS = 5;
 
@@ -60,8 +62,8 @@ export class Outbox {
   #waitMs(item: OutboxItem): number {
     const now = Date.now();
     const asked = Math.max(item.retryAt ?? 0, this.#pausedUntil) - now;
-    if (asked > 0) return asked;
-    this.#tokens = Math.min(BURST, this.#tokens + (now - this.#filledAt) / REFILL_MS);
+    if (asked > 0 && asked <= LONGEST_MS) return asked;
+    this.#tokens = Math.min(BURST, this.#tokens + Math.max(0, now - this.#filledAt) / REFILL_MS);
     this.#filledAt = now;
     if (this.#tokens < 1) return REFILL_MS;
     this.#tokens -= 1;
@@ -70,7 +72,7 @@ export class Outbox {
 
   #later(ms: number): void {
     const at = Date.now() + ms;
-    if (at >= this.#wakeAt) return;
+    if (at >= this.#wakeAt && this.#wakeAt > Date.now()) return;
     clearTimeout(this.#timer);
     this.#wakeAt = at;
     this.#timer = setTimeout(() => {

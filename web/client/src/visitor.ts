@@ -97,6 +97,7 @@ export class Visitor extends Session<VisitorModel> {
 
   /** Where the visitor is now; said again on each connect. */
   page(page: Page): void {
+    this.#page = page;
     this.fire("page", page);
   }
 

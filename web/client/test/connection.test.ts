@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { connectedVisitor, FakeServer, Machine, aVisitor, onFakeTime, pass } from "./fake/index.ts";
 
 onFakeTime();
@@ -220,13 +220,30 @@ describe("staying alive", () => {
   it("does not trust a socket that slept with the machine", async () => {
     const { server, tab } = await connectedVisitor();
     // Time passes, but no timer runs.
-    const { vi } = await import("vitest");
     vi.setSystemTime(Date.now() + 3_600_000);
     tab.wake();
     await pass(600);
     expect(server.sockets).toHaveLength(2);
     // An hour is more than a token's life.
     expect(server.commands("connect").at(-1)!["token"]).toBe("token2");
+  });
+
+  it("does not wait for a clock that was set back by an hour", async () => {
+    const { server, visitor } = await connectedVisitor();
+    server.begin("c1", ["x"]);
+    const { conversation } = visitor.open("before");
+    await pass();
+    server.socket.say({ type: "typing", conversation: "c2", by: { kind: "agent", id: "a1" }, on: true });
+    await pass();
+    expect(visitor.conversation(conversation).getSnapshot()!.typing).toHaveLength(1);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    for (let i = 0; i < 40; i++) visitor.send(conversation, `${i}`);
+    await pass(6_000);
+    expect(visitor.conversation(conversation).getSnapshot()!.thread.last).toBe(41);
+    expect(visitor.conversation(conversation).getSnapshot()!.typing).toEqual([]);
+    server.deaf = true;
+    await pass(90_000);
+    expect(server.sockets.length).toBeGreaterThan(1);
   });
 
   it("renews the token over the socket when told that it expires", async () => {
