@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{AgentStatus, Conversation, Entry, Queue, Who},
+    domain::{AgentStatus, Conversation, Entry, NoticeLevel, Queue, Who},
     ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
 };
 
@@ -94,6 +94,13 @@ pub enum Message {
     Opened {
         /// Which.
         conversation: ConversationId,
+    },
+    /// On [`Topic::Staff`]: something to tell the people.
+    Notice {
+        /// How serious.
+        level: NoticeLevel,
+        /// What.
+        text: String,
     },
     /// On [`Topic::Control`]: whose sessions end.
     Revoked(Revocation),

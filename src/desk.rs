@@ -11,27 +11,31 @@ mod routing;
 mod slots;
 mod writing;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell};
 
+use self::{attendance::Attendance, slots::Slots};
 pub use self::{
     open::{Opened, Opening},
     reading::{Budget, CaughtUp, Since},
     writing::Written,
 };
-use self::{attendance::Attendance, slots::Slots};
 use crate::{
     bus::{Bus, Message, Topic},
     clock::Clock,
-    domain::{AgentStatus, Queue, Refusal, Who, access::Actor},
+    domain::{AgentStatus, NoticeLevel, Queue, Refusal, Who, access::Actor},
     ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
     log::{Log, ProjectRecord},
-    protocol::{
-        client::Page,
-        server::Colleague,
-    },
+    protocol::{client::Page, server::Colleague},
     tasks::Tasks,
 };
 
@@ -74,6 +78,8 @@ pub struct Desk {
     tasks: Tasks,
     slots: Slots,
     projects: Mutex<HashMap<ProjectId, Arc<OnceCell<Arc<ProjectDesk>>>>>,
+    /// The last append failed: agents were told, and are told when it heals.
+    log_down: AtomicBool,
 }
 
 /// What the desk knows of one project while it runs.
@@ -88,8 +94,8 @@ struct ProjectDesk {
 impl Desk {
     /// A desk over `log` and `bus`. Its background work ends with `tasks`.
     pub fn start(log: Log, bus: Bus, clock: Clock, tasks: Tasks) -> Arc<Self> {
-        let (slots, projects) = (Slots::default(), Mutex::default());
-        let desk = Arc::new(Self { log, bus, clock, tasks, slots, projects });
+        let (slots, projects, log_down) = (Slots::default(), Mutex::default(), AtomicBool::new(false));
+        let desk = Arc::new(Self { log, bus, clock, tasks, slots, projects, log_down });
         let ticking = Arc::clone(&desk);
         desk.tasks.spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -107,6 +113,10 @@ impl Desk {
 
     async fn tick(self: &Arc<Self>) {
         self.write_read_marks().await;
+        if self.log_down.load(Ordering::Relaxed) && self.log.is_writable().await {
+            self.log_down.store(false, Ordering::Relaxed);
+            self.tell_agents(NoticeLevel::Info, "Messages are stored again.");
+        }
         let now = self.clock.now();
         self.slots.forget_idle(now);
         for project in self.running() {
@@ -115,6 +125,24 @@ impl Desk {
             if due {
                 project.kick.notify_one();
             }
+        }
+    }
+
+    /// An append failed because of the log. Agents are told once, so that they know why nothing goes out.
+    fn log_failed(&self, why: String) -> Failure {
+        if !self.log_down.swap(true, Ordering::Relaxed) {
+            tracing::error!(%why, "the log can't be written; messages are refused until it can");
+            self.tell_agents(
+                NoticeLevel::Warning,
+                "Messages can't be stored right now. They are sent again by themselves.",
+            );
+        }
+        Failure::Unavailable(why)
+    }
+
+    fn tell_agents(&self, level: NoticeLevel, text: &str) {
+        for project in self.running() {
+            self.bus.publish(Topic::Staff(project.id), Message::Notice { level, text: text.to_owned() });
         }
     }
 

@@ -13,13 +13,13 @@ use std::{net::IpAddr, sync::Arc};
 use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+pub use self::presence::{Member, Subject};
 use self::{
     channel::Gap,
     heads::Heads,
     outbox::{Outbox, OutboxLimits, StateOf},
     presence::Presence,
 };
-pub use self::presence::{Member, Subject};
 use crate::{
     bus::{Bus, Message, Revocation, Topic},
     domain::{AgentRef, Entry, Lane, Who},
@@ -211,14 +211,16 @@ impl Hub {
                 self.set(topic, of, &ServerFrame::Read(update), |_| false);
             }
             Message::Typing { conversation, by, on, text } => {
-                let update =
-                    server::TypingUpdate { conversation: *conversation, by: *by, on: *on, text: text.clone() };
+                let update = server::TypingUpdate { conversation: *conversation, by: *by, on: *on, text: text.clone() };
                 let of = StateOf::Typing(conversation.as_uuid(), who_uuid(*by));
                 let typist = *by;
-                self.set(topic, of, &ServerFrame::Typing(update), |member| Some(typist) == member.agent().map(Who::Agent));
+                self.set(topic, of, &ServerFrame::Typing(update), |member| {
+                    Some(typist) == member.agent().map(Who::Agent)
+                });
             }
             Message::AgentPresence { agent, status, load } => {
-                let frame = ServerFrame::Presence(server::Presence::Agent { agent: *agent, status: *status, load: *load });
+                let frame =
+                    ServerFrame::Presence(server::Presence::Agent { agent: *agent, status: *status, load: *load });
                 self.set(topic, StateOf::Presence(Some(agent.as_uuid())), &frame, |_| false);
             }
             Message::Queue { conversation, queue } => {
@@ -227,6 +229,7 @@ impl Hub {
             }
             Message::AgentsOnline { online } => self.tell_visitors(topic, *online),
             Message::Opened { conversation } => self.join_opened(topic, *conversation),
+            Message::Notice { level, text } => self.notify(topic, server::Notice { level: *level, text: text.clone() }),
             Message::Revoked(revocation) => self.revoke(revocation),
         }
     }
@@ -247,6 +250,15 @@ impl Hub {
     fn set(&self, topic: &Topic, of: StateOf, frame: &ServerFrame, except: impl Fn(&Member) -> bool) {
         if let Some(channel) = self.presence.channel(topic) {
             channel.lock().set(of, &frame.encode().into(), except);
+        }
+    }
+
+    fn notify(&self, topic: &Topic, notice: server::Notice) {
+        let frame: Utf8Bytes = ServerFrame::Notice(notice).encode().into();
+        if let Some(channel) = self.presence.channel(topic) {
+            for member in channel.lock().members() {
+                member.outbox.push(frame.clone());
+            }
         }
     }
 

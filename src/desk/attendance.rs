@@ -10,10 +10,7 @@ use crate::{
     },
     ids::{AgentId, ConversationId, VisitorId},
     log::AgentRecord,
-    protocol::{
-        client::Page,
-        server::Colleague,
-    },
+    protocol::{client::Page, server::Colleague},
 };
 
 /// How long an agent without a session still counts as here: a reload of the page is no departure.
@@ -128,7 +125,8 @@ impl Attendance {
             agent.role = account.role;
             agent.capacity = account.capacity;
             agent.disabled = account.disabled;
-            agent.load = u32::try_from(self.held.values().filter(|held| held.by == account.id).count()).unwrap_or(u32::MAX);
+            agent.load =
+                u32::try_from(self.held.values().filter(|held| held.by == account.id).count()).unwrap_or(u32::MAX);
         }
     }
 

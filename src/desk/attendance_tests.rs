@@ -22,8 +22,13 @@ fn account(name: &str, capacity: u32) -> AgentRecord {
 }
 
 fn ringing(at: Millis) -> Conversation {
-    let mut state =
-        Conversation::new(ProjectId::generate(), ConversationId::generate(), VisitorId::generate(), "k1".to_owned(), at);
+    let mut state = Conversation::new(
+        ProjectId::generate(),
+        ConversationId::generate(),
+        VisitorId::generate(),
+        "k1".to_owned(),
+        at,
+    );
     state.waiting_since = Some(at);
     state
 }

@@ -7,7 +7,8 @@ use crate::{
     bus::{Message, Topic},
     clock::Millis,
     domain::{
-        AgentRef, Author, Conversation, Draft, Entry, Event, Key, Lane, MovedBy, Queue, Refusal, Status, access::Actor, text,
+        AgentRef, Author, Conversation, Draft, Entry, Event, Key, Lane, MovedBy, Queue, Refusal, Status, access::Actor,
+        text,
     },
     ids::{ConversationId, VisitorId},
     log::{AppendError, NewConversation, VisitorRecord},
@@ -117,7 +118,7 @@ impl Desk {
         project.attendance.lock().release(id);
         project.kick.notify_one();
         match error {
-            AppendError::Unavailable(why) => Err(Failure::Unavailable(why)),
+            AppendError::Unavailable(why) => Err(self.log_failed(why)),
             AppendError::Stale => match self.log.find_open(caller.project, visitor, key).await? {
                 Some(known) => self.opened_before(caller, known).await,
                 None => Err(Failure::Unavailable("the conversation could not be opened".to_owned())),
@@ -200,7 +201,11 @@ fn clean_fields(fields: &Fields) -> Result<Fields, Refusal> {
         let name = text::line(Some(name), "fields", name_chars)?;
         let value = text::line(Some(value), "fields", value_chars)?;
         if let (Some(name), Some(value)) = (name, value) {
-            let value = if name == "name" { text::line(Some(&value), "fields.name", text::NAME_CHARS)?.unwrap_or(value) } else { value };
+            let value = if name == "name" {
+                text::line(Some(&value), "fields.name", text::NAME_CHARS)?.unwrap_or(value)
+            } else {
+                value
+            };
             clean.insert(name, value);
         }
     }

@@ -164,7 +164,15 @@ impl Desk {
             (record.name, record.email, record.subject.is_some(), record.fields)
         });
         let name = name.or_else(|| of.visitor_name.clone());
-        Ok(VisitorCard { id: of.visitor, name, email, identified, fields, page, conversations: conversations.collect() })
+        Ok(VisitorCard {
+            id: of.visitor,
+            name,
+            email,
+            identified,
+            fields,
+            page,
+            conversations: conversations.collect(),
+        })
     }
 
     /// A visitor's own conversations, newest first.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedMutexGuard, Mutex as AsyncMutex};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use uuid::Uuid;
 
 use crate::{
@@ -99,6 +99,11 @@ impl Slots {
     /// Read marks to be written down.
     pub(super) fn mark_dirty(&self, id: ConversationId, marks: ReadMarks) {
         self.dirty.lock().insert(id, marks);
+    }
+
+    /// Puts back read marks that could not be written down, unless there are newer ones.
+    pub(super) fn mark_dirty_again(&self, id: ConversationId, marks: ReadMarks) {
+        self.dirty.lock().entry(id).or_insert(marks);
     }
 
     /// Takes the read marks that are to be written down.

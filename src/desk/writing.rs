@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
@@ -90,7 +91,7 @@ impl Desk {
                 Err(AppendError::Unavailable(why)) => {
                     // Whether it was written is not known for sure: read it anew.
                     *guard = None;
-                    return Err(Failure::Unavailable(why));
+                    return Err(self.log_failed(why));
                 }
             }
         }
@@ -161,13 +162,14 @@ impl Desk {
     /// Writes down how far was read since the last time. What is lost in a crash is at most a second of "read" marks.
     pub(super) async fn write_read_marks(&self) {
         let dirty: HashMap<ConversationId, ReadMarks> = self.slots.take_dirty();
-        for (conversation, marks) in dirty {
+        // All at once, so that the log commits them together.
+        let written = dirty.into_iter().map(|(conversation, marks)| async move {
             if let Err(error) = self.log.mark_read(conversation, marks).await {
                 tracing::warn!(%conversation, %error, "read marks not written; tried again with the next ones");
-                self.slots.mark_dirty(conversation, marks);
-                return;
+                self.slots.mark_dirty_again(conversation, marks);
             }
-        }
+        });
+        join_all(written).await;
     }
 
     /// The conversation behind `guard`, if the caller may see it. Read from the log at first.
@@ -247,13 +249,19 @@ impl Desk {
         self.publish(&step);
         self.observe(&step.after).await;
         let sender = actor_id(&caller.actor);
-        let answering = step.entries.iter().find(|entry| key.is_some() && entry.key.as_ref() == key && sender_of(entry) == sender);
+        let answering =
+            step.entries.iter().find(|entry| key.is_some() && entry.key.as_ref() == key && sender_of(entry) == sender);
         let entry = answering.or(step.entries.last()).ok_or(Refusal::NotFound)?;
         Ok(Written { entry: Arc::clone(entry), duplicate: false })
     }
 
     /// The entry that the same sender wrote with the same key before.
-    async fn first_with(&self, loaded: &Loaded, actor: &Actor, key: Option<&Key>) -> Result<Option<Arc<Entry>>, Failure> {
+    async fn first_with(
+        &self,
+        loaded: &Loaded,
+        actor: &Actor,
+        key: Option<&Key>,
+    ) -> Result<Option<Arc<Entry>>, Failure> {
         let (Some(key), Some(sender)) = (key, actor_id(actor)) else { return Ok(None) };
         let Some((lane, seq)) = self.slots.find(loaded, sender, key) else { return Ok(None) };
         let entry = self.log.entry(loaded.state.id, lane, seq).await?;
@@ -264,7 +272,8 @@ impl Desk {
         caller.actor.must_answer()?;
         let project = self.project(caller.project).await?;
         let agent = project.attendance.lock().assignable(to);
-        Ok(agent.ok_or_else(|| Refusal::Conflict("no agent of this project with that id takes conversations".to_owned()))?)
+        Ok(agent
+            .ok_or_else(|| Refusal::Conflict("no agent of this project with that id takes conversations".to_owned()))?)
     }
 }
 

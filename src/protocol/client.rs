@@ -1,16 +1,15 @@
-//! What clients send.
+//! What clients send. How a frame is read stands in [`parse`].
+
+mod parse;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::MAX_BATCH;
+pub use self::parse::ParseError;
 use crate::{
     domain::{Key, Lane},
     ids::{AgentId, ConversationId},
 };
-
-/// The deepest nesting of an inbound object. The protocol's own needs three.
-const MAX_DEPTH: usize = 16;
 
 /// One object of an inbound frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -411,131 +410,4 @@ pub struct Assign {
     pub key: Key,
     /// To whom.
     pub to: AssignTarget,
-}
-
-/// What the server reads of an object before it knows what it is.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: std::borrow::Cow<'a, str>,
-    #[serde(default)]
-    id: Option<u32>,
-}
-
-/// Why an inbound object is not a command.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
-    /// Not JSON, or not an object with a `type`: the socket is closed with 4500.
-    #[error("the frame is no JSON object with a `type`")]
-    Malformed,
-    /// A `type` that this version does not know.
-    #[error("there is no command `{kind}` in this version")]
-    UnknownType {
-        /// The number to answer.
-        id: Option<u32>,
-        /// What it said.
-        kind: String,
-    },
-    /// A field is missing or of the wrong kind.
-    #[error("{message}")]
-    BadRequest {
-        /// The number to answer.
-        id: Option<u32>,
-        /// Which field, and what it takes.
-        message: String,
-    },
-}
-
-impl ClientFrame {
-    /// Reads one line of a frame.
-    pub fn parse(line: &str) -> Result<Self, ParseError> {
-        if is_deep(line) {
-            return Err(ParseError::Malformed);
-        }
-        let envelope: Envelope<'_> = serde_json::from_str(line).map_err(|_| ParseError::Malformed)?;
-        let id = envelope.id;
-        match Command::parse(&envelope.kind, line) {
-            Some(Ok(command)) => Ok(Self { id, command }),
-            Some(Err(error)) => Err(ParseError::BadRequest { id, message: plain(&error) }),
-            None => Err(ParseError::UnknownType { id, kind: envelope.kind.chars().take(40).collect() }),
-        }
-    }
-
-    /// The objects of a frame, one a line; blank lines are skipped. Too many are malformed.
-    pub fn lines(frame: &str) -> Result<impl Iterator<Item = &str>, ParseError> {
-        let lines = || frame.split('\n').map(str::trim).filter(|line| !line.is_empty());
-        match lines().take(MAX_BATCH + 1).count() {
-            1..=MAX_BATCH => Ok(lines()),
-            _ => Err(ParseError::Malformed),
-        }
-    }
-}
-
-/// Whether objects and arrays are nested deeper than [`MAX_DEPTH`]. Nothing in the protocol is; what is unknown could be.
-fn is_deep(line: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in line.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return true;
-        }
-    }
-    false
-}
-
-/// serde's message without the position, which means nothing to who reads the answer.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_three_ways_to_be_wrong_are_told_apart() {
-        assert_eq!(ClientFrame::parse("[1]"), Err(ParseError::Malformed));
-        assert_eq!(ClientFrame::parse("{\"type\":"), Err(ParseError::Malformed));
-        let deep = format!("{{\"type\":\"pong\",\"x\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
-        assert_eq!(ClientFrame::parse(&deep), Err(ParseError::Malformed));
-        let brackets_in_a_text = format!("{{\"type\":\"pong\",\"x\":\"\\\"{}\"}}", "[".repeat(50));
-        assert!(ClientFrame::parse(&brackets_in_a_text).is_ok());
-        assert_eq!(
-            ClientFrame::parse(r#"{"type":"dance","id":3}"#),
-            Err(ParseError::UnknownType { id: Some(3), kind: "dance".to_owned() })
-        );
-        let missing = ClientFrame::parse(r#"{"type":"unwatch","id":4}"#);
-        assert!(
-            matches!(missing, Err(ParseError::BadRequest { id: Some(4), message }) if message.contains("conversation"))
-        );
-    }
-
-    #[test]
-    fn unknown_fields_are_ignored() {
-        let frame = ClientFrame::parse(r#"{"type":"pong","mood":"fine"}"#);
-        assert_eq!(frame, Ok(ClientFrame { id: None, command: Command::Pong(Pong {}) }));
-    }
-
-    #[test]
-    fn assign_takes_an_id_me_or_null() {
-        let target = |json: &str| serde_json::from_str::<AssignTarget>(json).ok();
-        assert_eq!(target("null"), Some(AssignTarget::Nobody));
-        assert_eq!(target("\"me\""), Some(AssignTarget::Me(MeWord::Me)));
-        assert_eq!(target("\"you\""), None);
-    }
-
-    #[test]
-    fn a_frame_holds_one_to_sixteen_objects() {
-        assert!(ClientFrame::lines("\n \n").is_err());
-        assert_eq!(ClientFrame::lines(&"{}\n".repeat(16)).map(Iterator::count), Ok(16));
-        assert!(ClientFrame::lines(&"{}\n".repeat(17)).is_err());
-    }
 }

@@ -14,8 +14,7 @@ use crate::{
         client::{self, AssignTarget, Command, Page},
         close::CloseCode,
         server::{
-            self, Assigned, Done, ErrorCode, Opened, Refreshed, Reply, Sequenced, Watched,
-            Written as WrittenReply,
+            self, Assigned, Done, ErrorCode, Opened, Refreshed, Reply, Sequenced, Watched, Written as WrittenReply,
         },
     },
     tokens::TokenError,
@@ -68,7 +67,12 @@ fn error_of(failure: &Failure) -> server::Error {
         Failure::Unavailable(why) => {
             tracing::warn!(%why, "refused for now: the log is not available");
             let message = "messages can't be stored now; nothing was lost, try again".to_owned();
-            return server::Error { id: None, code: ErrorCode::Unavailable, message, retry_ms: Some(UNAVAILABLE_RETRY_MS) };
+            return server::Error {
+                id: None,
+                code: ErrorCode::Unavailable,
+                message,
+                retry_ms: Some(UNAVAILABLE_RETRY_MS),
+            };
         }
     };
     server::Error { id: None, code, message: failure.to_string(), retry_ms }
@@ -108,7 +112,12 @@ fn refresh_token(context: &Context, person: &Person, token: &str) -> Result<Outc
         Err(TokenError::Revoked) => return Ok(Outcome::End(CloseCode::Unauthorized)),
         Err(error) => {
             let message = error.to_string();
-            return Ok(Outcome::Error(server::Error { id: None, code: ErrorCode::Unauthorized, message, retry_ms: None }));
+            return Ok(Outcome::Error(server::Error {
+                id: None,
+                code: ErrorCode::Unauthorized,
+                message,
+                retry_ms: None,
+            }));
         }
     };
     let held = &person.claims;

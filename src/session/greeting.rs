@@ -16,7 +16,9 @@ use crate::{
         MAX_BATCH,
         client::{ClientFrame, Command, Connect, ParseError, Position},
         close::CloseCode,
-        server::{self, AgentCount, AgentsHere, Connected, ErrorCode, ProjectInfo, Reply, Resumed, ServerFrame, SubjectKind},
+        server::{
+            self, AgentCount, AgentsHere, Connected, ErrorCode, ProjectInfo, Reply, Resumed, ServerFrame, SubjectKind,
+        },
     },
     telemetry::refused,
     tokens::{Claims, Kind, TokenError},
@@ -107,7 +109,9 @@ impl<'a> Greeting<'a> {
         match self.answer(&person).await {
             Ok((connected, lanes)) => {
                 let reply = match self.id {
-                    Some(id) => ServerFrame::Ok(server::Ok { id, reply: Reply::Connected(Box::new(connected)) }).encode(),
+                    Some(id) => {
+                        ServerFrame::Ok(server::Ok { id, reply: Reply::Connected(Box::new(connected)) }).encode()
+                    }
                     None => String::new(),
                 };
                 Ok(Greeted { person, reply: reply.into(), lanes, rest: self.rest })

@@ -108,9 +108,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
-            Poll::Ready(Ok(())) => {
-                Poll::Ready(this.frames.advance(buffer.filled().get(before..).unwrap_or_default()))
-            }
+            Poll::Ready(Ok(())) => Poll::Ready(this.frames.advance(buffer.filled().get(before..).unwrap_or_default())),
             other => other,
         }
     }

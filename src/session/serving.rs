@@ -234,9 +234,7 @@ impl Serving {
 
     /// Puts a command in line; returns what to tell the client when it is not one, or comes too fast.
     fn queue(&mut self, line: &str) -> Result<Option<ServerFrame>, Ending> {
-        let error = |id, code, message, retry_ms| {
-            Ok(Some(ServerFrame::Error(Error { id, code, message, retry_ms })))
-        };
+        let error = |id, code, message, retry_ms| Ok(Some(ServerFrame::Error(Error { id, code, message, retry_ms })));
         let frame = match ClientFrame::parse(line) {
             Ok(frame) => frame,
             Err(ParseError::Malformed) => return Err(Ending::Code(CloseCode::BadProtocol)),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deskbell::{
     domain::{
-        AgentRef, AgentStatus, Author, Event, Key, Lane, MovedBy, Queue, ReadMarks, Role, Status, Who,
+        AgentRef, AgentStatus, Author, Event, Key, Lane, MovedBy, NoticeLevel, Queue, ReadMarks, Role, Status, Who,
     },
     ids::{AgentId, ConversationId, EntryId, ProjectId, SessionId, VisitorId},
     protocol::{
@@ -170,8 +170,7 @@ fn connected(kind: server::SubjectKind) -> Reply {
         load: 3,
         capacity: 5,
     };
-    let project =
-        server::ProjectInfo { id: id(8), name: "Shop".to_owned(), public_key: "pk_1".to_owned() };
+    let project = server::ProjectInfo { id: id(8), name: "Shop".to_owned(), public_key: "pk_1".to_owned() };
     Reply::Connected(Box::new(server::Connected {
         session: id(6),
         kind,
@@ -265,8 +264,7 @@ fn replies() -> Vec<Reply> {
 
 fn server_frames() -> Vec<ServerFrame> {
     let by = Who::Visitor(id(2));
-    let mut frames: Vec<_> =
-        replies().into_iter().map(|reply| ServerFrame::Ok(server::Ok { id: 7, reply })).collect();
+    let mut frames: Vec<_> = replies().into_iter().map(|reply| ServerFrame::Ok(server::Ok { id: 7, reply })).collect();
     frames.extend(server::ErrorCode::ALL.iter().map(|code| {
         ServerFrame::Error(server::Error { id: Some(7), code: *code, message: "why".to_owned(), retry_ms: None })
     }));
@@ -296,7 +294,7 @@ fn server_frames() -> Vec<ServerFrame> {
         ServerFrame::Viewing(server::Viewing { conversation: conversation(), agents: vec![grace()] }),
         ServerFrame::Queue(server::QueueUpdate { conversation: conversation(), queue: queue() }),
         ServerFrame::Inbox(server::InboxUpdate { conversation: head() }),
-        ServerFrame::Notice(server::Notice { level: server::NoticeLevel::Info, text: "why".to_owned() }),
+        ServerFrame::Notice(server::Notice { level: NoticeLevel::Info, text: "why".to_owned() }),
         ServerFrame::TokenExpiring(server::TokenExpiring { in_ms: 30_000 }),
         ServerFrame::Ping(server::Ping {}),
     ]);
