@@ -15,7 +15,7 @@ import { byWaiting, changes, neighbour, steady } from "./order.ts";
 import { usePrefetch } from "./prefetch.ts";
 import { Rows, type RowsHandle } from "./Rows.tsx";
 import { shownIds } from "./shown.ts";
-import { agentOf, VIEW_LOOKS, type ViewName } from "./view.ts";
+import { agentOf, queryOf, VIEW_LOOKS, type ViewName } from "./view.ts";
 
 const route = getRouteApi("/c/inbox/$view");
 
@@ -50,7 +50,7 @@ export function ListPane({ view, open }: { view: ViewName; open: string | undefi
       {ids.length === 0 ? (
         <EmptyList view={view} q={q} list={list} shown={shown} />
       ) : (
-        <Rows ref={rows} ids={ids} view={view} open={open} more={shown.more} onMore={more} onHold={hold} />
+        <Rows ref={rows} ids={ids} view={view} query={queryOf({ q, sort })} open={open} more={shown.more} onMore={more} onHold={hold} />
       )}
     </Pane>
   );

@@ -1,5 +1,5 @@
 import type { Head } from "@deskbell/client";
-import { Link } from "@tanstack/react-router";
+import { useRouter } from "@tanstack/react-router";
 import { memo } from "react";
 import { laid, useOverlays } from "../actions/overlay.ts";
 import { useAgentName, useHead } from "../app/agent.ts";
@@ -17,6 +17,8 @@ import { WAIT_ICONS, waited, waitLevel } from "./wait.ts";
 interface RowProps {
   readonly id: string;
   readonly view: ViewName;
+  /** The search part of the address, which a row keeps. */
+  readonly query: string;
   readonly open: boolean;
   /** The row that Tab reaches; the others are reached from it by arrow keys. */
   readonly stop: boolean;
@@ -24,18 +26,25 @@ interface RowProps {
 }
 
 /** One conversation in the list. It watches its own head, so a message renders one row. */
-export const Row = memo(function Row({ id, view, open, stop, onFocus }: RowProps) {
+export const Row = memo(function Row({ id, view, query, open, stop, onFocus }: RowProps) {
+  const router = useRouter();
   const overlay = useOverlays((store) => store.overlays[id]);
   const stored = useHead(id);
   const name = useVisitorName(stored?.visitor);
   const drafted = useDraft(id, "reply") !== undefined;
   if (stored === undefined) return <div className={css.row} />;
   const head = laid(stored, overlay);
+  const href = `/c/inbox/${view}/${id}${query}`;
+  // The router's own link would render every row again at each change of the address.
+  const onClick = (event: React.MouseEvent): void => {
+    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    router.history.push(href);
+  };
   return (
-    <Link
-      to="/c/inbox/$view/$conversation"
-      params={{ view, conversation: id }}
-      search={(search) => ({ ...search, details: undefined })}
+    <a
+      href={href}
+      onClick={onClick}
       className={head.unread > 0 ? `${css.row} ${css.unread}` : css.row}
       aria-current={open ? "true" : undefined}
       tabIndex={stop ? 0 : -1}
@@ -58,12 +67,12 @@ export const Row = memo(function Row({ id, view, open, stop, onFocus }: RowProps
         </span>
         <Marks head={head} view={view} />
       </span>
-    </Link>
+    </a>
   );
 }, sameRow);
 
 function sameRow(a: RowProps, b: RowProps): boolean {
-  return a.id === b.id && a.view === b.view && a.open === b.open && a.stop === b.stop;
+  return a.id === b.id && a.view === b.view && a.query === b.query && a.open === b.open && a.stop === b.stop;
 }
 
 /** How long the visitor waits, or when something last happened. */

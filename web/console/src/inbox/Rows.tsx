@@ -18,6 +18,7 @@ interface RowsProps {
   readonly ref: React.Ref<RowsHandle>;
   readonly ids: readonly string[];
   readonly view: ViewName;
+  readonly query: string;
   readonly open: string | undefined;
   readonly more: boolean;
   readonly onMore: () => Promise<void>;
@@ -30,7 +31,7 @@ const ROW_PX = 68;
 const AHEAD = 10;
 
 /** The rows of the list; only those in sight exist in the page. */
-export function Rows({ ref, ids, view, open, more, onMore, onHold }: RowsProps) {
+export function Rows({ ref, ids, view, query, open, more, onMore, onHold }: RowsProps) {
   const t = useT();
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
@@ -71,7 +72,7 @@ export function Rows({ ref, ids, view, open, more, onMore, onHold }: RowsProps) 
               aria-setsize={more ? -1 : ids.length}
               aria-posinset={index + 1}
             >
-              <Row id={id} view={view} open={id === open} stop={id === tabStop} onFocus={() => setCursor(id, false)} />
+              <Row id={id} view={view} query={query} open={id === open} stop={id === tabStop} onFocus={() => setCursor(id, false)} />
             </li>
           );
         })}

@@ -58,3 +58,9 @@ export function searchOf(raw: Record<string, unknown>): Search {
     ...(raw.details === true ? { details: true as const } : {}),
   };
 }
+
+/** Writes the search part of the address of a row: the list's own, without what belongs to one conversation. */
+export function queryOf({ q, sort }: { readonly q?: string | undefined; readonly sort?: string | undefined }): string {
+  const query = new URLSearchParams({ ...(q === undefined ? {} : { q }), ...(sort === undefined ? {} : { sort }) }).toString();
+  return query === "" ? "" : `?${query}`;
+}

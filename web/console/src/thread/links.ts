@@ -11,6 +11,8 @@ const TRAILING = /[.,;:!?)\]}»”’]+$/u;
 
 /** Splits a text at the addresses in it. */
 export function partsOf(text: string): Part[] {
+  // Most messages have no address; a look for its signs costs a hundredth of the search.
+  if (!text.includes("@") && !text.includes("://")) return text === "" ? [] : [{ text }];
   const parts: Part[] = [];
   let done = 0;
   for (const match of text.matchAll(ADDRESS)) {

@@ -37,7 +37,7 @@ export function useLogScroll(items: unknown, extra: unknown, sending: number, on
     if (sending > before.current) end.current = true;
     before.current = sending;
     settle();
-    if (ref.current !== null) anchor.current = anchorOf(ref.current);
+    if (ref.current !== null && !end.current) anchor.current = anchorOf(ref.current);
   }, [items, extra, sending, settle]);
 
   useEffect(() => {
@@ -45,7 +45,7 @@ export function useLogScroll(items: unknown, extra: unknown, sending: number, on
     if (log === null) return;
     const look = (): void => {
       end.current = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
-      anchor.current = anchorOf(log);
+      anchor.current = end.current ? null : anchorOf(log);
       setAtEnd(end.current);
       if (log.scrollTop < TOP_PX && log.scrollHeight > log.clientHeight) top.current();
     };
