@@ -175,6 +175,9 @@ impl Config {
                 self.listen
             ));
         }
+        if !self.listen.ip().is_loopback() && self.public_url.is_none() {
+            reader.mistake("public_url is missing: what pages of this server are, is told by it");
+        }
         if self.public_url.as_ref().is_some_and(|url| !url.is_https() && !url.is_loopback()) {
             reader.mistake("public_url takes https: browsers keep sign-in cookies and notifications from plain HTTP");
         }
@@ -205,27 +208,12 @@ fn read_file(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })
 }
 
-/// `database.url`, or what the file that `database.url_file` names holds.
 fn database_url(reader: &mut Reader) -> Secret {
-    let given = reader.text("database.url");
-    let file = reader.text("database.url_file").filter(|path| !path.is_empty());
-    let url = match (given, file) {
-        (Some(_), Some(_)) => {
-            reader.mistake("database.url and database.url_file are both given: which one counts?");
-            None
-        }
-        (None, Some(path)) => match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text.trim().to_owned()),
-            Err(error) => {
-                reader.mistake(format!("database.url_file: {path} can't be read: {error}"));
-                None
-            }
-        },
-        (given, None) => given,
-    };
-    let url = url.unwrap_or_else(|| "sqlite".to_owned());
-    if url != "sqlite" && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        reader.mistake("database.url takes \"sqlite\" or an address such as postgres://user:password@host/name");
+    let url = reader.text("database.url").unwrap_or_else(|| "sqlite".to_owned());
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        reader.mistake("database.url: PostgreSQL is not supported by this version; leave it at \"sqlite\"");
+    } else if url != "sqlite" {
+        reader.mistake("database.url takes \"sqlite\"");
     }
     Secret::new(url)
 }

@@ -1,6 +1,7 @@
 //! Deskbell: the live-chat server that a company runs itself.
 
 pub mod bus;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod desk;
@@ -9,10 +10,12 @@ pub mod edge;
 pub mod hub;
 pub mod ids;
 pub mod log;
-pub mod protocol;
-pub mod session;
-pub mod rate;
-pub mod tasks;
 pub mod passwords;
+pub mod protocol;
+pub mod rate;
+pub mod session;
+pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
+
+pub mod server;

@@ -20,7 +20,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "public_url",
-        doc: "How the outside reaches that, e.g. \"https://chat.example.org\". Missing: the listening address.",
+        doc: "How the outside reaches that, e.g. \"https://chat.example.org\". May be left out on loopback.",
         show: |config| config.public_url.as_ref().map_or_else(|| quoted(""), quoted),
     },
     Setting {
@@ -35,13 +35,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "database.url",
-        doc: "\"sqlite\" keeps everything in data_dir/deskbell.db; or \"postgres://user:password@host/name\".",
+        doc: "\"sqlite\" keeps everything in data_dir/deskbell.db. Nothing else is supported by this version.",
         show: |config| quoted(if config.database_url.reveal() == "sqlite" { "sqlite" } else { "****" }),
-    },
-    Setting {
-        key: "database.url_file",
-        doc: "A file that holds database.url, so that no password stands here.",
-        show: |_| quoted(""),
     },
     Setting { key: "redis.url", doc: "Several nodes: not supported by this version. Empty.", show: |_| quoted("") },
     Setting {

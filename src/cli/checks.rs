@@ -1,0 +1,73 @@
+//! `deskbell migrate | check-config | limits | healthcheck`
+
+use std::{net::IpAddr, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::{Common, Failure, print};
+use crate::config::Limits;
+
+/// How long a healthy server takes at most to say so.
+const HEALTHY_WITHIN: Duration = Duration::from_secs(3);
+
+pub(super) async fn migrate(common: &Common) -> Result<(), Failure> {
+    common.open().await?.close().await;
+    common.answer(&json!({ "migrated": true }), "the database is at this version")
+}
+
+pub(super) fn config(common: &Common) -> Result<(), Failure> {
+    let shown = common.load(&[])?.show();
+    if !common.json {
+        return print(&shown);
+    }
+    let settings: toml::Table = shown.parse().map_err(|error| Failure::Failed(format!("print: {error}")))?;
+    common.answer(&json!({ "settings": settings }), "")
+}
+
+pub(super) fn limits(common: &Common) -> Result<(), Failure> {
+    let limits = common.load(&[])?.limits;
+    let rows = Limits::TABLE.iter().zip(limits.values());
+    if common.json {
+        let rows: Vec<Value> = rows
+            .map(|(limit, value)| {
+                json!({ "name": limit.name, "value": value, "unit": limit.unit, "default": limit.default,
+                    "metric": limit.metric, "what": limit.what.trim() })
+            })
+            .collect();
+        return common.answer(&json!({ "limits": rows, "exempt": limits.exempt }), "");
+    }
+    let rows = rows.map(|(limit, value)| {
+        format!("{:<24} {value:>10} {:<10} {}\n    {}\n", limit.name, limit.unit, limit.metric, limit.what.trim())
+    });
+    print(&rows.collect::<String>())
+}
+
+/// For a container's health check: there is no `curl` in a small image.
+pub(super) async fn health(common: &Common) -> Result<(), Failure> {
+    let mut address = common.load(&[])?.admin_listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            IpAddr::from([127, 0, 0, 1])
+        } else {
+            IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1])
+        });
+    }
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map(|_| answer)
+    };
+    match timeout(HEALTHY_WITHIN, ask).await {
+        Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200 ") => common.answer(&json!({ "healthy": true }), "healthy"),
+        Ok(Ok(_)) => Err(Failure::Failed(format!("find a healthy server at {address}: it says that it is not"))),
+        Ok(Err(error)) => Err(Failure::Failed(format!("find a healthy server at {address}: {error}"))),
+        Err(_) => Err(Failure::Failed(format!("find a healthy server at {address}: no answer in 3 s"))),
+    }
+}

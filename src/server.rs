@@ -1,0 +1,302 @@
+//! Start and stop: the only file that knows all parts.
+//!
+//! Start: take the ports, open the log, then everything above it, then let people in. Stop: the other way round.
+
+mod signals;
+mod upkeep;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::signals::Signals;
+use crate::{
+    bus::Bus,
+    clock::Clock,
+    config::{Config, Limits, Origin},
+    desk::{
+        Desk,
+        accounts::{self, Accounts},
+    },
+    edge::{
+        Edge, Site,
+        admin::{self, Admin},
+        limits::Gate,
+        listen::{self, Listening},
+        tls::{self, Tls},
+    },
+    hub::Hub,
+    log::{self, Log, OpenAs},
+    session,
+    tasks::Tasks,
+    telemetry::Metrics,
+};
+
+/// How long the last tasks may take when everybody is gone and everything is committed.
+const LAST_TASKS: Duration = Duration::from_secs(2);
+/// How often a stopping server looks whether everybody is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Why the server does not start, or did not stop in order.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A port can't be had.
+    #[error("listen on {address} ({key}): {source}")]
+    Listen {
+        /// The setting.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate is no good.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// The log can't be opened.
+    #[error("open the log: {0}")]
+    Log(#[from] log::Error),
+    /// Accounts or keys can't be read.
+    #[error("read the accounts: {0}")]
+    Accounts(#[from] accounts::Error),
+    /// Nothing can be counted.
+    #[error("start the metrics: {0}")]
+    Metrics(String),
+    /// Signals can't be heard.
+    #[error("listen for signals: {0}")]
+    Signals(io::Error),
+    /// A second signal came while the first was being obeyed.
+    #[error("stop in order: a second signal came")]
+    Interrupted,
+}
+
+/// A port that is taken, and where it is.
+struct Port {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Port {
+    fn take(key: &'static str, address: SocketAddr) -> Result<Self, Error> {
+        let taken = listen::bind(address).and_then(|listener| {
+            let address = listener.local_addr()?;
+            Ok(Self { listener, address })
+        });
+        taken.map_err(|source| Error::Listen { key, address, source })
+    }
+}
+
+/// What runs, whether or not the doors are open.
+struct Node {
+    metrics: Metrics,
+    limits: Arc<Limits>,
+    tls: Option<Arc<Tls>>,
+    gate: Arc<Gate>,
+    log: Log,
+    sessions: Arc<session::Context>,
+    tasks: Tasks,
+    own_origins: Vec<Origin>,
+}
+
+/// A server whose parts all run, and which lets nobody in yet.
+pub struct Prepared {
+    begun: Instant,
+    public: Port,
+    admin: Port,
+    node: Node,
+}
+
+/// A server that lets people in.
+pub struct Running {
+    node: Node,
+    signals: Signals,
+    end: CancellationToken,
+    /// How the outside reaches it.
+    pub public_url: Origin,
+    /// Where health and metrics are.
+    pub admin_address: SocketAddr,
+    /// How long the start took.
+    pub ready_after: Duration,
+}
+
+/// Starts everything but the doors. `begun` is when the program began.
+pub async fn prepare(config: &Config, begun: Instant) -> Result<Prepared, Error> {
+    let public = Port::take("listen", config.listen)?;
+    let admin = Port::take("admin.listen", config.admin_listen)?;
+    let node = Node::start(config, own_origins(config, public.address)).await?;
+    Ok(Prepared { begun, public, admin, node })
+}
+
+impl Node {
+    async fn start(config: &Config, own_origins: Vec<Origin>) -> Result<Self, Error> {
+        let limits = Arc::new(config.limits.clone());
+        let tls = config.tls.clone().map(|files| Tls::open(files, &limits)).transpose()?;
+        let metrics = Metrics::start().map_err(|error| Error::Metrics(error.to_string()))?;
+        let (clock, tasks, bus) = (Clock::system(), Tasks::new(), Bus::local());
+        let log = Log::open(log_options(config, OpenAs::Server), clock.clone(), &tasks).await?;
+        let options = accounts::Options {
+            token_ttl_s: config.token_ttl_s,
+            own_origins: own_origins.clone(),
+            limits: Arc::clone(&limits),
+        };
+        let accounts = Arc::new(Accounts::open(log.clone(), bus.clone(), clock.clone(), options).await?);
+        let hub = Hub::start(log.clone(), &bus, tasks.clone());
+        let desk = Desk::start(log.clone(), bus, clock.clone(), tasks.clone());
+        let gate = Gate::new(Arc::clone(&limits), config.trusted_proxies.clone(), clock.clone());
+        let sessions = Arc::new(session::Context {
+            desk,
+            hub,
+            accounts,
+            limits: Arc::clone(&limits),
+            clock,
+            tasks: tasks.clone(),
+            drain: CancellationToken::new(),
+        });
+        Ok(Self { metrics, limits, tls, gate, log, sessions, tasks, own_origins })
+    }
+}
+
+/// The log that a configuration names.
+pub fn log_options(config: &Config, role: OpenAs) -> log::Options {
+    log::Options { url: config.database_url.reveal().to_owned(), data_dir: config.data_dir.clone(), role }
+}
+
+/// Where this server is: by its configured address first, and on loopback by each of this machine's names.
+fn own_origins(config: &Config, bound: SocketAddr) -> Vec<Origin> {
+    let https = config.tls.is_some();
+    let mut origins: Vec<Origin> = config.public_url.iter().cloned().collect();
+    origins.push(Origin::of_address(bound, https));
+    if bound.ip().is_loopback() {
+        let scheme = if https { "https" } else { "http" };
+        let names = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{scheme}://{name}:{}", bound.port()));
+        for origin in names.iter().filter_map(|name| name.parse().ok()) {
+            if !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
+    }
+    origins
+}
+
+impl Prepared {
+    /// The accounts, for what must be there before anybody comes in.
+    pub fn accounts(&self) -> &Accounts {
+        &self.node.sessions.accounts
+    }
+
+    /// All addresses of the server itself; the first is how the outside reaches it.
+    pub fn own_origins(&self) -> &[Origin] {
+        &self.node.own_origins
+    }
+
+    /// Opens the doors. `demo` is the public key of the project whose demo page is shown.
+    pub fn open(self, demo: Option<String>) -> Result<Running, Error> {
+        let Self { begun, public, admin, node } = self;
+        let signals = Signals::listen().map_err(Error::Signals)?;
+        let public_url = node.own_origins.first().cloned().unwrap_or_else(|| Origin::of_address(public.address, false));
+        let site = Site {
+            public_url: public_url.clone(),
+            own_origins: node.own_origins.clone(),
+            port: public.address.port(),
+            demo,
+        };
+        let edge = Edge::new(Arc::clone(&node.sessions), Arc::clone(&node.gate), node.tasks.clone(), site);
+        let health = Admin { log: node.log.clone(), metrics: node.metrics.clone(), drain: node.sessions.drain.clone() };
+        let end = CancellationToken::new();
+        node.listen(public.listener, edge.routes(), node.tls.clone(), &node.sessions.drain, &end);
+        // Readiness is asked for until the last moment: the admin listener stays open while the public one drains.
+        node.listen(admin.listener, admin::routes(health), None, &end, &end);
+        if let Some(tls) = &node.tls {
+            tls.watch(&node.tasks);
+        }
+        upkeep::hear_control(&node.sessions, &node.tasks);
+        upkeep::fold(&node.metrics, &node.tasks);
+        let ready_after = begun.elapsed();
+        tracing::info!(ready_ms = ready_after.as_millis(), "ready");
+        Ok(Running { node, signals, end, public_url, admin_address: admin.address, ready_after })
+    }
+}
+
+impl Node {
+    fn listen(
+        &self,
+        listener: TcpListener,
+        routes: Router,
+        tls: Option<Arc<Tls>>,
+        drain: &CancellationToken,
+        end: &CancellationToken,
+    ) {
+        let listening = Listening {
+            routes,
+            tls,
+            limits: Arc::clone(&self.limits),
+            tasks: self.tasks.clone(),
+            drain: drain.clone(),
+            end: end.clone(),
+        };
+        self.tasks.spawn(listening.accept(listener));
+    }
+
+    /// Accepts nobody more, tells all sessions to go, and waits for them. How many had to be cut.
+    async fn drain(&self) -> usize {
+        metrics::gauge!("deskbell_draining").set(1.0);
+        self.sessions.drain.cancel();
+        let until = Instant::now() + Duration::from_millis(self.limits.drain_ms);
+        while self.gate.sockets() > 0 && Instant::now() < until {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.gate.sockets()
+    }
+}
+
+impl Running {
+    /// Serves until a signal says stop, then stops in order. A second signal ends it at once.
+    pub async fn until_stopped(mut self) -> Result<(), Error> {
+        self.signals.stop().await;
+        let mut second = self.signals;
+        let stopping = stop(&self.node, &self.end);
+        tokio::select! {
+            () = stopping => Ok(()),
+            () = second.stop() => Err(Error::Interrupted),
+        }
+    }
+}
+
+async fn stop(node: &Node, end: &CancellationToken) {
+    let begun = Instant::now();
+    tracing::info!(sessions = node.gate.sockets(), "stopping");
+    let cut = node.drain().await;
+    end.cancel();
+    node.tasks.stop();
+    node.log.close().await;
+    let unfinished = node.tasks.wait(LAST_TASKS).await;
+    metrics::counter!("deskbell_sessions_cut_total").increment(u64::try_from(cut).unwrap_or(u64::MAX));
+    tracing::info!(cut, unfinished, took_ms = begun.elapsed().as_millis(), "stopped");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_server_knows_all_its_names() {
+        let names = |config: &Config, bound: &str| {
+            let origins = own_origins(config, bound.parse().unwrap());
+            origins.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let plain = Config::default();
+        assert_eq!(
+            names(&plain, "127.0.0.1:8080"),
+            ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"]
+        );
+        let public = Config { public_url: "https://chat.example.org".parse().ok(), ..Config::default() };
+        assert_eq!(names(&public, "10.0.0.5:80"), ["https://chat.example.org", "http://10.0.0.5"]);
+    }
+}
