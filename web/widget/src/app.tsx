@@ -38,6 +38,7 @@ export function start(seat: Seat): App {
     host.dir = language.dir;
     host.toggleAttribute("data-open", open);
     button.ariaExpanded = String(open);
+    if (settings.mode === "page") document.title = chat.visitor.profile.getSnapshot()?.project.name ?? document.title;
     render(<Panel chat={chat} />, place);
     if (open && !wasOpen && isPhone() && settings.mode !== "page") void import("./view/phone.ts").then((phone) => phone.fill(root));
     wasOpen = open;

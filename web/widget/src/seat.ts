@@ -14,8 +14,8 @@ export interface Seat {
   /** The launcher's name once the app knows better than the loader: unread messages, or that it closes the panel.
    * From then on the direction of the text is the app's business too. */
   label?: string;
-  /** Shows the settings on host and launcher again after they changed. */
-  paint(): void;
+  /** Shows settings and name on host and launcher again after they changed. */
+  paint: () => void;
   /** Tells the page's listeners of an event. */
   emit(event: string, detail?: unknown): void;
 }

@@ -38,20 +38,20 @@ describe("storage", () => {
   ] as const)("%s keeps things where the site says", (storage, inTab, onDevice) => {
     sessionStorage.clear();
     localStorage.clear();
-    const keep = openKeep({ storage, project: "p" });
-    expect(remembers({ storage, project: "p" } as never)).toBe(false);
+    const keep = openKeep({ storage, server: "s", project: "p" });
+    expect(remembers({ storage, server: "s", project: "p" } as never)).toBe(false);
     keep.set("draft:new", "hello");
     expect(keep.get("draft:new")).toBe("hello");
     expect([sessionStorage.length, localStorage.length]).toEqual([inTab, onDevice]);
-    expect(remembers({ storage, project: "p" } as never)).toBe(inTab + onDevice > 0);
-    expect(remembers({ storage, project: "other" } as never)).toBe(false);
+    expect(remembers({ storage, server: "s", project: "p" } as never)).toBe(inTab + onDevice > 0);
+    expect(remembers({ storage, server: "s", project: "other" } as never)).toBe(false);
     keep.set("draft:new", undefined);
     expect(sessionStorage.length + localStorage.length).toBe(0);
   });
 });
 
 test("each conversation has its own draft, which moves along when it gets its real id", () => {
-  const keep = openKeep({ storage: "none", project: "p" });
+  const keep = openKeep({ storage: "none", server: "s", project: "p" });
   const draft = new Draft(keep);
   draft.follow(undefined, undefined);
   draft.set("first");

@@ -8,10 +8,11 @@ export interface Keep {
 }
 
 /** Opens the shelf of a project. */
-export function openKeep({ storage, project }: Pick<Settings, "storage" | "project">): Keep {
+export function openKeep({ storage, server, project }: Pick<Settings, "storage" | "server" | "project">): Keep {
   const memory = new Map<string, string>();
   const store = storageOf(storage);
-  const keyOf = (name: string) => `deskbell:${project}:${name}`;
+  // Under the client's own name, so that the loader finds both by one look.
+  const keyOf = (name: string) => `deskbell:${server}:${project}:${name}`;
   return {
     get: (name) => memory.get(name) ?? store?.getItem(keyOf(name)) ?? undefined,
     set(name, value) {

@@ -1,5 +1,5 @@
 // `data-mode="frame"`: the hosted page in a frame, for sites that let no foreign code near their own. The launcher stays
-// outside; calls and events cross by messages.
+// outside; calls go in and events come out as messages. The frame is not fetched before it is opened.
 import frameCss from "../style/frame.css?inline";
 import type { App, Call, Seat } from "../seat.ts";
 
@@ -11,43 +11,73 @@ export function start(seat: Seat): App {
   const { host, root, button, settings } = seat;
   const { project, server, storage, theme, accent, locale } = settings;
   const frame = document.createElement("iframe");
+  const badge = document.createElement("span");
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(frameCss);
   root.adoptedStyleSheets.push(sheet);
+  badge.className = "badge";
+  badge.ariaHidden = "true";
+  badge.hidden = true;
+  button.append(badge);
   frame.hidden = true;
   frame.title = button.ariaLabel!;
-  frame.src = `${server}/chat/${project}?${new URLSearchParams({ storage, theme, accent, locale })}`;
   root.prepend(frame);
+  let open = false;
+  let ready = false;
+  let waiting: Call[] = [];
 
-  const show = (open: boolean) => {
-    if (frame.hidden !== open) return;
+  const pass = (call: Call) => {
+    if (ready) frame.contentWindow!.postMessage({ deskbell: call }, server);
+    else waiting.push(call);
+  };
+  const show = (now: boolean) => {
+    if (now === open) return;
+    open = now;
+    frame.src ||= `${server}/chat/${project}?${new URLSearchParams({ storage, theme, accent, locale })}`;
     frame.hidden = !open;
     button.ariaExpanded = String(open);
     host.toggleAttribute("data-open", open);
-    if (open) frame.focus();
-    else button.focus();
+    (open ? frame : button).focus();
+    pass([open ? "open" : "close"]);
     seat.emit(open ? "open" : "close");
   };
-  const pass = (call: readonly unknown[]) => frame.contentWindow?.postMessage({ deskbell: call }, server);
+  const tell: Record<string, (value: unknown) => void> = {
+    ready() {
+      ready = true;
+      waiting.forEach(pass);
+      waiting = [];
+    },
+    close: () => show(false),
+    label(name) {
+      seat.label = String(name);
+      seat.paint();
+    },
+    unread(number) {
+      badge.textContent = String(number);
+      badge.hidden = !number;
+      seat.emit("unread", number);
+    },
+    message: (message) => seat.emit("message", message),
+  };
   const listen = ({ source, origin, data }: MessageEvent<Partial<Crossing>>) => {
     if (source !== frame.contentWindow || origin !== server || !data.deskbell) return;
     const [event, value] = data.deskbell;
-    if (event === "close") show(false);
-    else seat.emit(event, value);
+    tell[event]?.(value);
   };
   addEventListener("message", listen);
 
   return (call: Call) => {
     const [name, value] = call;
-    if (name === "open" || name === "close") show(name === "open");
-    else if (name === "toggle") show(frame.hasAttribute("hidden"));
+    if (name === "open") show(true);
+    else if (name === "close") show(false);
+    else if (name === "toggle") show(!open);
     else if (name === "destroy") {
       removeEventListener("message", listen);
-      return host.remove();
-    } else if (name === "set") {
-      Object.assign(settings, value);
+      host.remove();
+    } else {
+      Object.assign(settings, name === "set" ? value : name === "locale" && { locale: value });
       seat.paint();
+      pass(call);
     }
-    pass(call);
   };
 }

@@ -8,15 +8,28 @@ import type { Crossing } from "./frame.ts";
 const CALLS = ["open", "set", "locale", "identify", "send"];
 const EVENTS = ["close", "unread", "message"];
 
-/** Passes the page's calls in and the chat's events out. */
+/** Passes the site's calls in and the chat's events out. */
 export function begin(chat: Chat): void {
-  const deskbell = (window as unknown as { Deskbell: (...call: unknown[]) => void }).Deskbell;
-  for (const event of EVENTS)
-    deskbell("on", event, (value: unknown) => window.parent.postMessage({ deskbell: [event, value] } satisfies Crossing, "*"));
-  const listen = ({ source, data }: MessageEvent<Partial<Crossing>>) => {
-    if (source !== window.parent || !data.deskbell || !CALLS.includes(data.deskbell[0])) return;
-    carryOut(chat, [...data.deskbell] as Call);
+  const { seat } = chat;
+  const page = window as unknown as { Deskbell(name: "on", event: string, listener: (value: unknown) => void): void };
+  const tell = (...crossing: Crossing["deskbell"]) => window.parent.postMessage({ deskbell: crossing } satisfies Crossing, "*");
+  for (const event of EVENTS) page.Deskbell("on", event, (value) => tell(event, value));
+
+  // The launcher outside is called as the one in here would be.
+  const { paint } = seat;
+  let told: string | undefined;
+  seat.paint = () => {
+    paint();
+    if (seat.label !== told) tell("label", (told = seat.label));
   };
-  addEventListener("message", listen);
-  chat.leave.push(() => removeEventListener("message", listen));
+  addEventListener("message", ({ source, data }: MessageEvent<Partial<Crossing>>) => {
+    if (source !== window.parent || !data.deskbell) return;
+    const [name] = data.deskbell;
+    if (CALLS.includes(name)) carryOut(chat, [...data.deskbell] as Call);
+    if (name !== "close") return;
+    // Out of sight: what arrives from now on is unread.
+    chat.open = false;
+    chat.changed();
+  });
+  tell("ready");
 }

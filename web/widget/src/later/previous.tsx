@@ -17,13 +17,13 @@ export function Previous({ chat }: { chat: Chat }) {
   useEffect(() => button.current!.focus(), []);
   return (
     <>
-      <header class="header">
+      <div class="header">
         <button ref={button} type="button" class="tool" aria-label={t("panel.back")} onClick={back}>
           <Icon path={ICONS.back} name="back" />
         </button>
         <h2 class="grow">{t("previous.title")}</h2>
         <CloseButton chat={chat} />
-      </header>
+      </div>
       <ul class="previous">
         {ids.map((id) => (
           <PreviousRow key={id} chat={chat} id={id} />

@@ -17,7 +17,7 @@ export function Header({ chat, conversation }: Around) {
   const name = conversation?.assignee?.name;
   const state = !profile ? "connecting" : chat.away() ? "away" : "online";
   return (
-    <header class="header">
+    <div class="header">
       {name && later ? (
         <later.Avatar name={name} />
       ) : (
@@ -33,7 +33,7 @@ export function Header({ chat, conversation }: Around) {
       </div>
       {later && <later.Tools chat={chat} conversation={conversation} />}
       <CloseButton chat={chat} />
-    </header>
+    </div>
   );
 }
 
