@@ -14,8 +14,12 @@ const START_WITHIN_MS = 20_000;
 export interface Demo {
   /** The server's own origin, e.g. `http://127.0.0.1:41234`. */
   url: string;
-  project: { id: string; public_key: string };
-  agents: readonly { name: string; email: string; password: string }[];
+  demo_url: string;
+  chat_url: string;
+  /** Of `/healthz`, `/readyz` and `/metrics`. */
+  admin_url: string;
+  project: { id: string; name: string; public_key: string; identity_secret: string };
+  agents: readonly { name: string; email: string; password: string; role: string }[];
 }
 
 /** The real server, on a folder of its own. It can be killed and started again on the same port and folder. */
@@ -57,9 +61,8 @@ export class Server {
     const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     child.stderr.on("data", (chunk: Buffer) => (this.output += chunk.toString()));
-    const demo = JSON.parse(await this.#announcement(child)) as Demo;
-    this.#demo = { ...demo, url: demo.url.replace(/\/$/, "") };
-    this.#listen = new URL(demo.url).host;
+    this.#demo = JSON.parse(await this.#announcement(child)) as Demo;
+    this.#listen = new URL(this.#demo.url).host;
   }
 
   /** SIGKILL: as a power cut, but for the disk. Returns when it is dead. */
