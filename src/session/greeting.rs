@@ -225,20 +225,17 @@ impl<'a> Greeting<'a> {
         };
         let (mut conversations, mut lanes, mut budget) = (Vec::new(), Vec::new(), Budget::default());
         for at in wanted {
-            if !context.hub.subscribe(&person.stay, at.0, at.1) {
+            // Looked at before it is subscribed to: what is not the caller's can't be listened to, not even for a moment.
+            // An agent may name what was purged or never was its project's: it is told by the absence.
+            let seen = context.desk.look(caller, at.0).await;
+            if matches!(seen, Err(Failure::Refused(_))) || !context.hub.subscribe(&person.stay, at.0, at.1) {
                 continue;
             }
             let since = named.get(&at).map(|position| since_of(position));
-            match context.desk.catch_up(caller, at, since.as_ref(), &mut budget).await {
-                Ok(caught_up) => {
-                    count_resume(since.is_some(), caught_up.resumed);
-                    lanes.push(lanes_of(at, &caught_up));
-                    conversations.push(self.resumed(caller, at, caught_up));
-                }
-                // An agent may name what was purged or never was its project's: it is told by the absence.
-                Err(Failure::Refused(_)) => context.hub.unsubscribe(&person.stay, at.0),
-                Err(failure) => return Err(failure),
-            }
+            let caught_up = context.desk.catch_up(caller, at, since.as_ref(), &mut budget).await?;
+            count_resume(since.is_some(), caught_up.resumed);
+            lanes.push(lanes_of(at, &caught_up));
+            conversations.push(self.resumed(caller, at, caught_up));
         }
         Ok((conversations, lanes))
     }
