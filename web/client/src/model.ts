@@ -282,8 +282,6 @@ export class Model {
     if (!chat) return;
     if (before !== undefined) return this.store({ ...chat, [lane]: prepend(chat[lane], page.entries, page.more) });
     const { chat: next, fresh } = absorb(chat, page.entries);
-    const newest = page.entries.at(-1)?.seq ?? 0;
-    if (page.more && command.after !== undefined) this.#hear(id, lane, newest + 1);
     this.store(next);
     this.#announce(id, fresh, chat.live && chat[lane].last > 0);
     this.#mend(id);

@@ -124,6 +124,17 @@ describe("watching", () => {
     expect(server.commands("watch")).toHaveLength(1);
   });
 
+  it("that was let go before the answer came is not live", async () => {
+    const { server, agent } = await connectedAgent();
+    server.begin("c1", ["x"]);
+    const release = agent.watch("c1");
+    await pass(1);
+    release();
+    await pass();
+    expect(server.commands("unwatch")).toHaveLength(1);
+    expect(agent.conversation("c1").getSnapshot()?.live ?? false).toBe(false);
+  });
+
   it("tells why a conversation can't be watched", async () => {
     const { server, agent } = await connectedAgent();
     server.overrides.set("watch", ({ id }, socket) => (socket.say({ type: "error", id, code: "not_found", message: "no such conversation" }), { silent: true }));

@@ -47,6 +47,26 @@ describe("connecting", () => {
     expect(waits.slice(0, 8)).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
   });
 
+  it("begins with short waits again after a connection that held", async () => {
+    const { server, visitor } = await connectedVisitor();
+    server.down = true;
+    server.socket.drop(1006);
+    await pass(20_000);
+    server.down = false;
+    await pass(20_000);
+    server.socket.drop(1006);
+    const { retryAt } = visitor.status.getSnapshot();
+    expect(retryAt! - Date.now()).toBe(250);
+  });
+
+  it("waits longer and longer for a server that takes it and drops it at once", async () => {
+    const server = new FakeServer();
+    server.overrides.set("connect", (_, socket) => (setTimeout(() => socket.drop(4000), 5), undefined));
+    await connectedVisitor(server);
+    await pass(30_000);
+    expect(server.sockets.length).toBeLessThan(12);
+  });
+
   it.each([
     [403, "forbidden", "stopped forbidden"],
     [404, "not_found", "stopped unknown_project"],

@@ -268,6 +268,15 @@ describe("opening a conversation", () => {
     expect(server.commands("open")[0]).toMatchObject({ fields: { email: "ada@example.org" } });
   });
 
+  it("is one conversation also while its entry is there before the acknowledgement", async () => {
+    const { server, visitor } = await connectedVisitor();
+    server.mute = true;
+    const { conversation } = visitor.open("first");
+    await pass();
+    expect(visitor.conversations.getSnapshot()).toEqual(["c1"]);
+    expect(shown(visitor, conversation)).toEqual(["first"]);
+  });
+
   it("opens one conversation even when the acknowledgement is lost", async () => {
     const { server, visitor } = await connectedVisitor();
     server.mute = true;
@@ -465,9 +474,10 @@ describe("who the visitor is", () => {
   });
 
   it("starts over with nothing when it is another person", async () => {
-    const { server, visitor } = await connectedVisitor(new FakeServer(), { storage: "tab" });
+    const { server, visitor, tab } = await connectedVisitor(new FakeServer(), { storage: "tab" });
     visitor.open("as nobody");
     await pass();
+    expect(tab.storage.items.size).toBe(1);
     server.conversations.clear();
     server.subject = "v2";
     const done = visitor.identify("jwt-ada");
@@ -477,6 +487,7 @@ describe("who the visitor is", () => {
     expect(visitor.self.getSnapshot()).toMatchObject({ id: "v2" });
     expect(visitor.conversations.getSnapshot()).toEqual([]);
     expect(visitor.conversation("c1").getSnapshot()).toBeUndefined();
+    expect(tab.storage.items.size).toBe(0);
   });
 
   it("keeps the connection when it is the same person with a newer proof", async () => {

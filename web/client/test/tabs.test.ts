@@ -127,6 +127,42 @@ describe("tabs of one browser", () => {
   });
 });
 
+describe("tabs that miss something", () => {
+  it("catch up when a word of the leader is lost", async () => {
+    const server = new FakeServer();
+    server.begin("c1", ["hello"]);
+    const { all } = await seats(2, server);
+    all[1]!.tab.deaf = true;
+    server.say("lost", "c1");
+    await pass();
+    all[1]!.tab.deaf = false;
+    expect(shown(all[1]!.visitor, "c1")).toEqual(["hello"]);
+    server.say("heard", "c1");
+    await pass();
+    expect(shown(all[1]!.visitor, "c1")).toEqual(["hello", "lost", "heard"]);
+    expect(view(all[1]!)).toEqual(view(all[0]!));
+  });
+
+  it("bring along what they stored and did not send", async () => {
+    const server = new FakeServer();
+    const machine = new Machine(server);
+    server.begin("c1", ["hello"]);
+    const first = aVisitor(machine.tab(), { storage: "tab" });
+    first.start();
+    await pass(30);
+    const tab = machine.tab();
+    const command = { type: "send", conversation: "c1", body: { text: "from before" } };
+    const item = { key: "k1", command, conversation: "c1", lane: "thread", text: "from before", at: 1, state: "sending", attempts: 0 };
+    tab.storage.setItem("deskbell:https://chat.test:pk_1", JSON.stringify({ owner: "v1", resume: "r", outbox: [item] }));
+    const second = aVisitor(tab, { storage: "tab" });
+    second.start();
+    await pass(50);
+    expect(texts(server, "c1")).toEqual(["hello", "from before"]);
+    expect(shown(first, "c1")).toEqual(["hello", "from before"]);
+    expect(JSON.parse([...tab.storage.items.values()][0]!)["outbox"]).toEqual([]);
+  });
+});
+
 describe("when the leader goes", () => {
   it("another takes over at once and resumes at its position", async () => {
     const server = new FakeServer();
@@ -185,6 +221,21 @@ describe("when the leader goes", () => {
     all[0]!.tab.kill();
     await pass(50);
     expect(shown(all[1]!.visitor, "c1")).toEqual(["1", "2", "3"]);
+  });
+
+  it("what the others asked it is answered: with what came of it, or as worth another try", async () => {
+    const server = new FakeServer();
+    server.begin("c1", Array.from({ length: 80 }, (_, i) => `${i}`));
+    const { all } = await seats(3, server);
+    server.overrides.set("history", () => ({ silent: true }));
+    const asked = all.slice(1).map(({ visitor }) => visitor.loadOlder("c1").catch((error: unknown) => error));
+    await pass();
+    server.overrides.clear();
+    all[0]!.tab.kill();
+    await pass(50);
+    // The new leader was not connected yet when it took over its own question, and was when the other tab asked again.
+    expect(await Promise.all(asked)).toEqual([expect.objectContaining({ retryable: true }), false]);
+    expect(shown(all[1]!.visitor, "c1")).toHaveLength(80);
   });
 
   it("by leaving politely, nobody waits", async () => {

@@ -98,6 +98,15 @@ describe("a thread", () => {
     expect(shown(visitor, "c1")).toEqual(["1", "2", "3"]);
   });
 
+  it("does not ask for ever for what the server does not have", async () => {
+    const { server } = await withThread(["1"]);
+    server.overrides.set("history", () => ({ entries: [], more: false }));
+    server.say("2", "c1", false);
+    server.say("3", "c1");
+    await pass(5_000);
+    expect(server.commands("history")).toHaveLength(1);
+  });
+
   it("tries a refused heal again when the server says so", async () => {
     const { server, visitor } = await withThread(["1"]);
     server.overrides.set("history", ({ id }, socket) => {

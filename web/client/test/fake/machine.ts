@@ -79,6 +79,8 @@ export class Tab {
   readonly sockets: FakeSocket[] = [];
   hidden = false;
   alive = true;
+  /** Loses what is said to it. */
+  deaf = false;
   /** Suspended: keeps its locks, hears nothing. */
   frozen = false;
   readonly #machine: Machine;
@@ -164,7 +166,7 @@ class FakeChannel {
     for (const peer of this.#peers) {
       if (peer === this) continue;
       const data = structuredClone(message);
-      setTimeout(() => this.#peers.has(peer) && !peer.tab.frozen && peer.onmessage?.({ data }));
+      setTimeout(() => this.#peers.has(peer) && !peer.tab.frozen && !peer.tab.deaf && peer.onmessage?.({ data }));
     }
   }
 
