@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # In the order in which they run: the pages are built before the server that embeds them.
 readonly all=(setup format types generated pages clippy rust browser browser-strict licences)
 # One set of features for lints, tests and the binary under test, so that nothing is built twice.
-export DESKBELL_FEATURES=fault-injection
+readonly features=fault-injection
 report=()
 failed=0
 
@@ -23,13 +23,13 @@ suite_types() {
 
 suite_pages() { npm run --prefix web test && make --no-print-directory web; }
 
-suite_clippy() { cargo clippy --workspace --all-targets --features "$DESKBELL_FEATURES" --locked -- -D warnings; }
+suite_clippy() { cargo clippy --workspace --all-targets --features "$features" --locked -- -D warnings; }
 
 suite_rust() {
   if cargo nextest --version &>/dev/null; then
-    cargo nextest run --workspace --features "$DESKBELL_FEATURES" --locked --no-tests fail
+    cargo nextest run --workspace --features "$features" --locked --no-tests fail
   else
-    cargo test --workspace --all-targets --features "$DESKBELL_FEATURES" --locked | tee target/test.log && ran_some target/test.log
+    cargo test --workspace --all-targets --features "$features" --locked | tee target/test.log && ran_some target/test.log
   fi
 }
 

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-export const BINARY = process.env.DESKBELL_BIN ?? join(ROOT, "target/debug/deskbell");
+export const BINARY = process.env.E2E_SERVER ?? join(ROOT, "target/debug/deskbell");
 const START_WITHIN_MS = 20_000;
 
 /** What `deskbell demo --json` prints when it is ready. */
@@ -36,7 +36,7 @@ export class Server {
   }
 
   static async start(): Promise<Server> {
-    if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: cargo build, or set DESKBELL_BIN`);
+    if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: cargo build, or set E2E_SERVER`);
     const server = new Server(await mkdtemp(join(tmpdir(), "deskbell-e2e-")));
     await server.restart();
     return server;
