@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Visitor } from "../src/visitor.ts";
-import { aVisitor, FakeServer, Machine, onFakeTime, pass, shown, type Tab } from "./fake/index.ts";
+import { aVisitor, FakeServer, Machine, onFakeTime, pass, shown, stored, type Tab } from "./fake/index.ts";
 
 onFakeTime();
 
@@ -25,7 +25,6 @@ async function seats(count: number, server = new FakeServer(), storage: "none" |
 }
 
 const leaders = (all: readonly Seat[]) => all.filter(({ tab, visitor }) => tab.alive && visitor.leader.getSnapshot());
-const texts = (server: FakeServer, id: string) => server.conversations.get(id)!.thread.flatMap((e) => (e.event === "message" ? [e.body.text] : []));
 
 /** Everything that a person can see, without the times at which it happened. */
 const view = ({ visitor }: Seat) => ({
@@ -64,7 +63,7 @@ describe("tabs of one browser", () => {
     all[1]!.visitor.send(conversation, "again");
     await pass();
     expect(await settled).toMatchObject({ ok: true });
-    expect(texts(server, "c1")).toEqual(["hi", "again"]);
+    expect(stored(server, "c1")).toEqual(["hi", "again"]);
     expect(shown(all[1]!.visitor, conversation)).toEqual(["hi", "again"]);
     expect(view(all[0]!)).toEqual(view(all[1]!));
   });
@@ -157,7 +156,7 @@ describe("tabs that miss something", () => {
     const second = aVisitor(tab, { storage: "tab" });
     second.start();
     await pass(50);
-    expect(texts(server, "c1")).toEqual(["hello", "from before"]);
+    expect(stored(server, "c1")).toEqual(["hello", "from before"]);
     expect(shown(first, "c1")).toEqual(["hello", "from before"]);
     expect(JSON.parse([...tab.storage.items.values()][0]!)["outbox"]).toEqual([]);
   });
@@ -189,8 +188,8 @@ describe("when the leader goes", () => {
     await pass(200);
     const outcomes = await Promise.all(writes.map(({ settled }) => settled));
     expect(outcomes.every(({ ok }) => ok)).toBe(true);
-    expect(texts(server, "c1").slice(0, 4)).toEqual(["hello", "a", "b", "c"].slice(0, 4));
-    expect([...texts(server, "c1")].sort()).toEqual(["a", "b", "c", "d", "hello"]);
+    expect(stored(server, "c1").slice(0, 4)).toEqual(["hello", "a", "b", "c"].slice(0, 4));
+    expect([...stored(server, "c1")].sort()).toEqual(["a", "b", "c", "d", "hello"]);
     for (const { visitor } of all.slice(1)) {
       expect([...shown(visitor, "c1")].sort()).toEqual(["a", "b", "c", "d", "hello"]);
       expect(visitor.conversation("c1").getSnapshot()!.pending).toEqual([]);
@@ -281,10 +280,10 @@ describe("when the leader goes", () => {
       await pass(round * 3);
     }
     await pass(30_000);
-    expect([...texts(server, "c1")].sort()).toEqual([...written].sort());
+    expect([...stored(server, "c1")].sort()).toEqual([...written].sort());
     const living = all.filter(({ tab }) => tab.alive);
     for (const seat of living) expect(view(seat)).toEqual(view(living[0]!));
-    expect(shown(living[0]!.visitor, "c1")).toEqual(texts(server, "c1"));
+    expect(shown(living[0]!.visitor, "c1")).toEqual(stored(server, "c1"));
   });
 });
 

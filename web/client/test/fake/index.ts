@@ -51,3 +51,8 @@ export function shown(visitor: Pick<Visitor, "conversation">, id: string): strin
   const thread = chat?.thread.entries.flatMap((entry) => (entry.event === "message" ? [entry.body.text] : [])) ?? [];
   return [...thread, ...(chat?.pending.map(({ text }) => text) ?? [])];
 }
+
+/** The texts that the server has stored. */
+export function stored(server: FakeServer, id: string): string[] {
+  return server.conversations.get(id)!.thread.flatMap((entry) => (entry.event === "message" ? [entry.body.text] : []));
+}
