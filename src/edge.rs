@@ -73,7 +73,9 @@ pub struct Site {
 impl Edge {
     /// An edge in front of `sessions`.
     pub fn new(sessions: Arc<session::Context>, gate: Arc<Gate>, tasks: Tasks, site: Site) -> Arc<Self> {
-        let sockets: Vec<String> = site.own_origins.iter().map(Origin::websocket).collect();
+        // A policy can't name an IPv6 address, and a browser complains of one; 'self' covers the page's own.
+        let sockets = site.own_origins.iter().map(Origin::websocket).filter(|socket| !socket.contains('['));
+        let sockets: Vec<String> = sockets.collect();
         Arc::new(Self {
             accounts: Arc::clone(&sessions.accounts),
             desk: Arc::clone(&sessions.desk),
@@ -99,6 +101,7 @@ impl Edge {
             .route("/v1/asyncapi.json", get(|| async { json(asyncapi::document()) }))
             .route("/", get(assets::console))
             .route("/c", get(assets::console))
+            .route("/c/", get(assets::console))
             .route("/c/{*path}", get(assets::console))
             .route("/assets/{*name}", get(assets::console_asset))
             .route("/w/{*name}", get(assets::widget))
