@@ -1,6 +1,5 @@
 //! The command line. What programs read goes to stdout, what people read to stderr.
 
-
 mod checks;
 mod demo;
 mod people;
@@ -36,7 +35,7 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Args)]
 struct Common {
-    /// The configuration file (TOML); DESKBELL_CONFIG names it, too
+    /// The configuration file (TOML); `DESKBELL_CONFIG` names it, too
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, over file and environment
@@ -213,6 +212,11 @@ fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Failed(format!("print: {error}"))),
         _ => Ok(()),
     }
+}
+
+/// Prints one line for each.
+fn print_lines(items: &[impl ToString]) -> Result<(), Failure> {
+    print(&items.iter().map(|item| item.to_string() + "\n").collect::<String>())
 }
 
 /// Tells people, on stderr. If nobody can be told, there is nobody to tell that.

@@ -178,15 +178,15 @@ fn ready(config: &Config, running: &Running, project: &ProjectRecord) -> Ready {
 
 fn welcome(running: &Running, project: &ProjectRecord, is_throw_away: bool) -> String {
     let url = &running.public_url;
-    let agents: String = AGENTS
-        .iter()
-        .map(|agent| format!("    {:<20} {:<22} ({})\n", agent.email, agent.password, agent.role.as_str()))
-        .collect();
+    let agents = AGENTS
+        .each_ref()
+        .map(|agent| format!("    {:<20} {:<22} ({})", agent.email, agent.password, agent.role.as_str()))
+        .join("\n");
     let kept = if is_throw_away { "Everything is gone when you stop it" } else { "The data stay in their folder" };
     format!(
         "\n  Deskbell is ready: ring in one window, answer in the other.\n\n    \
          shop     {url}/demo\n    console  {url}/\n    page     {url}/chat/{}\n    health   http://{}/readyz\n\n  \
-         Sign in to the console as\n\n{agents}\n  {kept}; Ctrl-C stops it.\n",
+         Sign in to the console as\n\n{agents}\n\n  {kept}; Ctrl-C stops it.\n",
         project.public_key, running.admin_address
     )
 }

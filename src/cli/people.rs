@@ -5,7 +5,7 @@ use std::{io::Read as _, path::PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Beside, Common, Failure, print, tell};
+use super::{Beside, Common, Failure, print, print_lines, tell};
 use crate::{
     config::Origin,
     desk::accounts::{AgentChange, NewAgent, NewProject},
@@ -170,7 +170,9 @@ impl ProjectCommand {
                 let text = format!("project {} is made; its public key is {}", made.id, made.public_key);
                 common.answer(&created(&made), text)
             }
-            Self::List => list(common, "projects", beside.log.projects().await?.iter().map(summary).collect()),
+            Self::List => {
+                list(common, "projects", &beside.log.projects().await?.iter().map(summary).collect::<Vec<_>>())
+            }
             Self::Show(of) => {
                 let project = find_project(beside, of.project).await?;
                 if common.json {
@@ -225,7 +227,7 @@ impl AgentCommand {
             Self::Create(new) => return new.create(common, beside).await,
             Self::List(of) => {
                 let agents = beside.log.agents(find_project(beside, of.project).await?.id).await?;
-                return list(common, "agents", agents.iter().map(agent_shown).collect());
+                return list(common, "agents", &agents.iter().map(agent_shown).collect::<Vec<_>>());
             }
             Self::Disable(of) => (of, AgentChange::Disabled(true)),
             Self::Enable(of) => (of, AgentChange::Disabled(false)),
@@ -268,7 +270,7 @@ impl KeysCommand {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
         let beside = common.open().await?;
         let done = match self {
-            Self::List => keys(&beside).await.and_then(|keys| list(common, "keys", keys)),
+            Self::List => keys(&beside).await.and_then(|keys| list(common, "keys", &keys)),
             Self::Rotate => match beside.accounts.rotate_keys().await {
                 Ok(()) => {
                     common.answer(&json!({ "rotated": true }), "a new key signs; the old ones honour what they signed")
@@ -301,14 +303,14 @@ fn password() -> Result<String, Failure> {
 }
 
 /// A list: one JSON object, or one line for each.
-fn list(common: &Common, name: &str, items: Vec<Value>) -> Result<(), Failure> {
+fn list(common: &Common, name: &str, items: &[Value]) -> Result<(), Failure> {
     if common.json {
         return common.answer(&json!({ name: items }), "");
     }
     if items.is_empty() {
         tell(format_args!("there are no {name} yet"));
     }
-    print(&items.iter().map(|item| format!("{item}\n")).collect::<String>())
+    print_lines(items)
 }
 
 fn created(project: &ProjectRecord) -> Value {

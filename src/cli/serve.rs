@@ -44,12 +44,11 @@ impl Serve {
 pub(super) fn announce(config: &Config, running: &Running) {
     let (public, admin) = (running.public_url.to_string(), format!("http://{}", running.admin_address));
     let ready_ms = u64::try_from(running.ready_after.as_millis()).unwrap_or(u64::MAX);
+    let text = format!("deskbell: listening on {public}, admin on {admin}, ready in {ready_ms} ms");
     match config.log_format {
-        LogFormat::Text => {
-            tell(format_args!("deskbell: listening on {public}, admin on {admin}, ready in {ready_ms} ms"))
-        }
+        LogFormat::Text => tell(text),
         LogFormat::Json => {
-            tell(json!({ "message": "listening", "public": public, "admin": admin, "ready_ms": ready_ms }))
+            tell(json!({ "message": "listening", "public": public, "admin": admin, "ready_ms": ready_ms }));
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{Beside, Common, Failure, print};
+use super::{Beside, Common, Failure, print, print_lines};
 use crate::{
     desk::accounts::Denied,
     ids::{AgentId, ProjectId},
@@ -24,7 +24,7 @@ pub(super) struct Token {
     /// How many
     #[arg(long, default_value_t = 1, value_name = "N")]
     count: u32,
-    /// How long they hold, for example 90s, 15m, 1h; at most 1h. Default: tokens.ttl_s
+    /// How long they hold, for example 90s, 15m, 1h; at most 1h. Default: `tokens.ttl_s`
     #[arg(long, value_parser = seconds)]
     ttl: Option<u64>,
 }
@@ -45,7 +45,7 @@ impl Token {
         if common.json {
             return print(&format!("{}\n", json!({ "tokens": tokens })));
         }
-        print(&tokens.into_iter().map(|token| token + "\n").collect::<String>())
+        print_lines(&tokens)
     }
 
     async fn mint(&self, beside: &Beside, ttl_s: u64) -> Result<Vec<String>, Failure> {

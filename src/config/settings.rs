@@ -16,7 +16,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "listen",
         doc: "Where widget, console, API and WebSocket listen. Without TLS, only loopback addresses are accepted.",
-        show: |config| quoted(config.listen),
+        show: |config| quoted(&config.listen),
     },
     Setting {
         key: "public_url",
@@ -26,12 +26,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "data_dir",
         doc: "The folder of the database and of generated files.",
-        show: |config| quoted(config.data_dir.display()),
+        show: |config| quoted(&config.data_dir.display()),
     },
     Setting {
         key: "admin.listen",
         doc: "/healthz, /readyz and /metrics. Never make it public.",
-        show: |config| quoted(config.admin_listen),
+        show: |config| quoted(&config.admin_listen),
     },
     Setting {
         key: "database.url",
@@ -42,12 +42,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         key: "tls.cert_file",
         doc: "The certificate chain, PEM. A changed file is taken up without a restart.",
-        show: |config| quoted(config.tls.as_ref().map_or_else(String::new, |files| files.cert.display().to_string())),
+        show: |config| quoted(&config.tls.as_ref().map_or_else(String::new, |files| files.cert.display().to_string())),
     },
     Setting {
         key: "tls.key_file",
         doc: "The certificate's private key, PEM.",
-        show: |config| quoted(config.tls.as_ref().map_or_else(String::new, |files| files.key.display().to_string())),
+        show: |config| quoted(&config.tls.as_ref().map_or_else(String::new, |files| files.key.display().to_string())),
     },
     Setting {
         key: "proxies.trusted",
@@ -67,7 +67,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
 ];
 
-fn quoted(text: impl ToString) -> String {
+fn quoted(text: &(impl ToString + ?Sized)) -> String {
     toml::Value::String(text.to_string()).to_string()
 }
 

@@ -16,12 +16,12 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::revoked::Revoked;
 pub use self::{
     agents::{AgentToken, SESSION_ABSOLUTE_MS, SESSION_IDLE_MS, SignIn},
     changes::{AgentChange, NewAgent, NewProject, Word},
     visitors::{Asked, VisitorSession},
 };
-use self::revoked::Revoked;
 use crate::{
     bus::Bus,
     clock::{Clock, Millis},
@@ -244,8 +244,5 @@ async fn signing_keys(log: &Log, now: Millis) -> Result<Vec<SigningKey>, log::Er
         log.add_signing_key(&key).await?;
         keys.push(key);
     }
-    Ok(keys
-        .into_iter()
-        .map(|key| SigningKey { id: key.kid, secret: key.secret, retired_at: key.retired_at })
-        .collect())
+    Ok(keys.into_iter().map(|key| SigningKey { id: key.kid, secret: key.secret, retired_at: key.retired_at }).collect())
 }

@@ -27,7 +27,7 @@ pub struct Admin {
 
 /// Whether the node may be given traffic.
 #[derive(Serialize)]
-struct Ready {
+struct Readiness {
     ready: bool,
     log_writable: bool,
     draining: bool,
@@ -48,7 +48,7 @@ async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let log_writable = admin.log.is_writable().await;
     let ready = log_writable && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, log_writable, draining }))
+    (status, Json(Readiness { ready, log_writable, draining }))
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {

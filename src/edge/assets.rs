@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -50,7 +51,7 @@ pub(super) async fn widget(Path(name): Path<String>, headers: HeaderMap) -> Resp
         hashed if hashed.starts_with("assets/") => FOR_EVER,
         _ => ASK,
     };
-    let mut answer = if name.ends_with(".html") {
+    let mut answer = if has_suffix(&name, &["html"]) {
         Problem::not_found().into_response()
     } else {
         file(&format!("w/{name}"), &headers, keep)
@@ -88,7 +89,7 @@ pub(super) async fn demo(
 
 /// The demo shop's files.
 pub(super) async fn demo_file(State(edge): State<Arc<Edge>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    if edge.demo.is_none() || name.ends_with(".html") {
+    if edge.demo.is_none() || has_suffix(&name, &["html"]) {
         return Problem::not_found().into_response();
     }
     file(&format!("demo/{name}"), &headers, ASK)
@@ -97,7 +98,7 @@ pub(super) async fn demo_file(State(edge): State<Arc<Edge>>, Path(name): Path<St
 /// Files beside the console's page, such as its icon; everything else is not there.
 pub(super) async fn fallback(method: axum::http::Method, uri: Uri, headers: HeaderMap) -> Response {
     let name = uri.path().trim_start_matches('/');
-    let plain = !name.contains('/') && !name.ends_with(".html") && name.contains('.');
+    let plain = !name.contains('/') && !has_suffix(name, &["html"]) && name.contains('.');
     if plain && (method == axum::http::Method::GET || method == axum::http::Method::HEAD) {
         return file(&format!("console/{name}"), &headers, ASK);
     }
@@ -173,7 +174,7 @@ fn page_of_project(path: &str, key: &str, headers: &HeaderMap, policy: Option<&H
 
 /// A file, in the smallest form that the client takes.
 fn file(path: &str, headers: &HeaderMap, keep: &'static str) -> Response {
-    if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") || is_packed(path) {
+    if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") || has_suffix(path, &["br", "gz"]) {
         return Problem::not_found().into_response();
     }
     let packed = ["br", "gzip"].into_iter().filter(|coding| takes(headers, coding)).find_map(|coding| {
@@ -186,8 +187,8 @@ fn file(path: &str, headers: &HeaderMap, keep: &'static str) -> Response {
     }
 }
 
-fn is_packed(path: &str) -> bool {
-    std::path::Path::new(path).extension().is_some_and(|suffix| suffix == "br" || suffix == "gz")
+fn has_suffix(path: &str, suffixes: &[&str]) -> bool {
+    std::path::Path::new(path).extension().is_some_and(|found| suffixes.iter().any(|suffix| found == *suffix))
 }
 
 /// Whether the client takes a coding. `q=0` says no.
@@ -208,8 +209,8 @@ fn content(
     keep: &'static str,
 ) -> Response {
     let hash = Sha256::digest(&data);
-    let tag = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>();
-    let tag = HeaderValue::from_str(&format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+    let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..12]));
+    let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut known = known.flat_map(|value| value.split(',')).map(|value| value.trim().trim_start_matches("W/"));
     let mut answer = if known.any(|value| tag == value) {

@@ -19,10 +19,10 @@ fn value() -> Value {
     let received = variants(&schemas, "ServerFrame");
     let mut messages = Map::new();
     for (name, payload) in &sent {
-        messages.insert(format!("client.{name}"), message(name, with_id(payload)));
+        messages.insert(format!("client.{name}"), message(name, &with_id(payload)));
     }
     for (name, payload) in &received {
-        messages.insert(format!("server.{name}"), message(name, payload.clone()));
+        messages.insert(format!("server.{name}"), message(name, payload));
     }
     let listed: Map<String, Value> =
         messages.keys().map(|name| (name.clone(), reference("#/components/messages", name))).collect();
@@ -76,7 +76,7 @@ fn with_id(payload: &Value) -> Value {
     }] })
 }
 
-fn message(name: &str, payload: Value) -> Value {
+fn message(name: &str, payload: &Value) -> Value {
     let summary = payload.get("description").or_else(|| payload.pointer("/allOf/0/description")).cloned();
     json!({ "name": name, "summary": summary.unwrap_or_default(), "payload": payload })
 }

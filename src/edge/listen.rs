@@ -23,7 +23,7 @@ const BACKLOG: u32 = 4_096;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection serves requests before it is asked to end: whoever reads an answer slowly or never does not hold
 /// it for ever. Sockets have left HTTP by then.
-const HTTP_LIFE: Duration = Duration::from_secs(120);
+const HTTP_LIFE: Duration = Duration::from_mins(2);
 /// How long an answer that is being sent may still take when its connection is to end.
 const LAST_ANSWER: Duration = Duration::from_secs(5);
 

@@ -138,7 +138,7 @@ async fn next(hangups: &mut Hangups) {
         return;
     }
     let _ = hangups;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What the files hold, short. A file's time alone does not tell: tools that swap certificates often keep it.

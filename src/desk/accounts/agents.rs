@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 use super::{Accounts, Denied, MOST_TTL_MS};
@@ -145,5 +146,5 @@ impl Accounts {
 
 /// What of a cookie's secret is stored: SHA-256 does, since the secret is random and long.
 fn hash_of(secret: &str) -> String {
-    Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(secret))
 }

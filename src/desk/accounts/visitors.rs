@@ -1,7 +1,5 @@
 //! Visitors: anonymous until their site vouches for them.
 
-use uuid::Uuid;
-
 use super::{Accounts, Denied, lists};
 use crate::{
     clock::Millis,
@@ -121,7 +119,7 @@ impl Accounts {
         session: SessionId,
         identity: Option<&Identity>,
     ) -> Claims {
-        let mut claims = self.claims(kind, project, Uuid::from(visitor.as_uuid()), session);
+        let mut claims = self.claims(kind, project, visitor.as_uuid(), session);
         if let Some(identity) = identity {
             claims.sub_external = Some(identity.subject.clone());
             if kind == Kind::Visitor {
