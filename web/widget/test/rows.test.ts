@@ -74,6 +74,11 @@ describe("delivery", () => {
     ]);
   });
 
+  test("an answer means that it was read", () => {
+    const rows = messages(rowsOf(conversation([said(VISITOR, NOON), said(GRACE, NOON), said(VISITOR, NOON)])));
+    expect(rows.map(({ delivery }) => delivery)).toEqual(["read", undefined, "sent"]);
+  });
+
   test("what waits stands after what is stored; every failed one says so and stands for itself", () => {
     const rows = messages(rowsOf(conversation([said(VISITOR, NOON)], { pending: [pending("failed", "f"), pending("queued", "q"), pending("sending", "s")] })));
     expect(rows.map(({ delivery, showDelivery }) => [delivery, showDelivery])).toEqual([

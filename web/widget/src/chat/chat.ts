@@ -68,6 +68,7 @@ export class Chat {
 
   /** Comes up by itself for a visitor who chatted before; for others nothing is asked of the server yet. */
   async start(): Promise<void> {
+    this.visitor.page(pageOf(document));
     await this.setLanguage();
     if (!this.visitor.remembers()) return;
     this.visitor.start();

@@ -5,17 +5,16 @@ import { pageOf } from "../chat/page.ts";
 // How often the address is looked at where the browser can't tell of a change (no Navigation API), ms.
 const LOOK_MS = 1000;
 
-/** Tells of this page and of each one that follows without a reload. History functions are not patched. Returns how
+/** Tells of each page that follows this one without a reload. History functions are not patched. Returns how
  * to stop. */
 export function watchPages(tell: (page: Page) => void): () => void {
-  let last = "";
+  let last = pageOf(document).url;
   const look = () => {
     const page = pageOf(document);
     if (page.url === last) return;
     last = page.url;
     tell(page);
   };
-  look();
   // A single-page site sets its title after it moved: look a moment later.
   const later = () => setTimeout(look, 100);
   const navigation = (window as { navigation?: EventTarget }).navigation;

@@ -44,7 +44,11 @@ export function rowsOf(conversation: Conversation, readUpTo = Infinity): Row[] {
   const rows: Row[] = [];
   let before: { day?: string; part?: Part } = {};
   let marked = false;
-  const parts = [...conversation.thread.entries.map((entry) => ofEntry(entry, conversation)), ...conversation.pending.map(ofPending)];
+  const { entries } = conversation.thread;
+  // Whoever answered has read what stood above the answer.
+  const answered = entries.findLast(({ event, from }) => event === "message" && from.kind === "agent")?.seq ?? 0;
+  const readByAgent = Math.max(conversation.read.agent, answered);
+  const parts = [...entries.map((entry) => ofEntry(entry, readByAgent)), ...conversation.pending.map(ofPending)];
   for (const part of parts) {
     if (!part) continue;
     const day = dayOf(part.at);
@@ -74,7 +78,7 @@ function joined(one: Part, next: Part): boolean {
   return one.sender === next.sender && next.at - one.at < GROUP_MS && one.delivery !== "failed";
 }
 
-function ofEntry(entry: Entry, { read }: Conversation): Part | EventPart | undefined {
+function ofEntry(entry: Entry, readByAgent: number): Part | EventPart | undefined {
   const key = entry.key ?? entry.entry;
   switch (entry.event) {
     case "message": {
@@ -88,7 +92,7 @@ function ofEntry(entry: Entry, { read }: Conversation): Part | EventPart | undef
         at: entry.at,
         sender: own ? "own" : `${entry.from.kind} ${entry.from.id}`,
         seq: entry.seq,
-        ...(own && { delivery: entry.seq <= read.agent ? ("read" as const) : ("sent" as const) }),
+        ...(own && { delivery: entry.seq <= readByAgent ? ("read" as const) : ("sent" as const) }),
       };
     }
     case "joined":
