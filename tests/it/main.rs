@@ -2,4 +2,7 @@
 #![cfg(test)]
 
 mod frames;
+mod log_story;
 mod tidy;
+mod support;
+mod verbs;

@@ -1,0 +1,8 @@
+//! The protocol, verb by verb, as a client sees it.
+
+mod agents;
+mod assigning;
+mod frames;
+mod inbox;
+mod presence;
+mod visitors;

@@ -1,0 +1,64 @@
+//! Who is here: colleagues to agents, a count to visitors.
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+#[tokio::test]
+async fn visitors_hear_how_many_are_online_and_no_more() {
+    let server = Server::start().await;
+    let mut visitor = server.visitor().await;
+    let online = |count: u64| move |it: &Value| it["type"] == "presence" && it["agents"]["online"] == count;
+    let mut grace = server.agent("Grace").await;
+    visitor.find("one is online", online(1)).await;
+    grace.ask(json!({"type": "availability", "status": "away"})).await;
+    let presence = visitor.find("nobody is online", online(0)).await;
+    assert_eq!(presence, json!({"type": "presence", "agents": {"online": 0}}), "no names");
+    let session = server.session(&server.project).await;
+    assert_eq!(session["project"]["online"], false);
+    grace.ask(json!({"type": "availability", "status": "online"})).await;
+    visitor.find("one is online again", online(1)).await;
+    let session = server.session(&server.project).await;
+    assert_eq!(session["project"]["online"], true);
+    assert_eq!(server.visitor().await.hello["agents"], json!({"online": 1}));
+}
+
+#[tokio::test]
+async fn colleagues_hear_who_comes_who_is_away_and_who_is_busy() {
+    let server = Server::start().await;
+    let mut grace = server.agent("Grace").await;
+    let account = server.hire("Alan").await;
+    let of_alan = |status: &'static str, load: u64| {
+        let id = account.id.clone();
+        move |it: &Value| it["type"] == "presence" && it["agent"] == *id && it["status"] == status && it["load"] == load
+    };
+    let mut alan = server.join(&account.token).await;
+    grace.find("Alan is here", of_alan("online", 0)).await;
+    let mut visitor = server.visitor().await;
+    let chat = visitor.rings("Hello").await;
+    let other = visitor.rings("Another").await;
+    grace.find("Alan has one", of_alan("online", 1)).await;
+    alan.ask(json!({"type": "availability", "status": "away"})).await;
+    grace.find("Alan is away", of_alan("away", 1)).await;
+    grace.closes(&chat).await;
+    grace.closes(&other).await;
+    grace.find("Alan has none", of_alan("away", 0)).await;
+}
+
+#[tokio::test]
+async fn connect_lists_all_colleagues_but_the_disabled() {
+    let server = Server::start().await;
+    let _absent = server.hire("Alan").await;
+    let gone = server.hire("Gone").await;
+    server.cli(["agent", "disable", "--agent", &gone.id]).await.text();
+    let _viewer = server.hire_as(&server.project, "Vera", "viewer", &["--capacity", "3"]).await;
+    let agents = crate::support::until("the list is up to date", || async {
+        let grace = server.agent("Grace").await;
+        let agents = grace.hello["agents"].as_array().unwrap().clone();
+        (!agents.iter().any(|agent| agent["name"] == "Gone")).then_some(agents)
+    })
+    .await;
+    let find = |name: &str| agents.iter().find(|agent| agent["name"] == name).unwrap();
+    assert_eq!((&find("Alan")["status"], &find("Alan")["capacity"]), (&json!("offline"), &json!(5)));
+    assert_eq!((&find("Vera")["role"], &find("Vera")["capacity"]), (&json!("viewer"), &json!(3)));
+}
