@@ -91,7 +91,7 @@ function Waiting({ head }: { head: Head }) {
   return (
     <span className={css.wait} data-level={level} title={t("wait.title", { time: dates.spoken(ms) })}>
       <Icon name={WAIT_ICONS[level]} size={12} />
-      <span aria-hidden="true">{dates.span(ms)}</span>
+      <span aria-hidden="true">{ms === 0 ? t("time.now") : dates.span(ms)}</span>
       <span className="visually-hidden">{t("wait", { time: dates.spoken(ms) })}</span>
     </span>
   );

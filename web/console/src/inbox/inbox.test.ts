@@ -64,5 +64,6 @@ describe("wait timer", () => {
     expect(waitLevel(120_000)).toBe("long");
     expect(waitLevel(300_000)).toBe("late");
     expect(waited(2_000, 1_000)).toBe(0);
+    expect(waited(0, 29_999)).toBe(20_000);
   });
 });

@@ -16,7 +16,10 @@ export function waitLevel(ms: number): WaitLevel {
   return ms >= LONG_MS ? "long" : "fresh";
 }
 
-/** The time waited; clocks that disagree never make it negative. */
+/** Timers are renewed this often, so they claim no more than that. */
+const STEP_MS = 10_000;
+
+/** The time waited, in whole steps; clocks that disagree never make it negative. */
 export function waited(since: number, now: number): number {
-  return Math.max(0, now - since);
+  return Math.max(0, Math.floor((now - since) / STEP_MS) * STEP_MS);
 }

@@ -1,6 +1,6 @@
 import { create } from "zustand";
 import { agent } from "../app/agent.ts";
-import { forgetDrafts, saveDrafts } from "../composer/drafts.ts";
+import { forgetDrafts } from "../composer/drafts.ts";
 import { dropLists } from "../inbox/lists.ts";
 
 interface SessionStore {
@@ -11,6 +11,10 @@ interface SessionStore {
 /** What this page knows of its session beyond the client's state. */
 export const useSession = create<SessionStore>()(() => ({ was: false }));
 
+/** Tells the other tabs that the person left on purpose. */
+const channel = typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel("deskbell.session");
+channel?.addEventListener("message", leave);
+
 /** Signs in and connects. Rejects with the client's `DeskbellError`. */
 export async function signIn(email: string, password: string): Promise<void> {
   await agent.login(email, password);
@@ -19,9 +23,14 @@ export async function signIn(email: string, password: string): Promise<void> {
 
 /** Signs out; what was kept of this agent on this device goes with it. */
 export async function signOut(): Promise<void> {
-  saveDrafts();
+  await agent.logout();
+  leave();
+  channel?.postMessage("left");
+}
+
+/** Nothing of the agent stays behind; and what follows is no expiry. */
+function leave(): void {
   useSession.setState({ was: false });
   dropLists();
-  await agent.logout();
   forgetDrafts();
 }

@@ -2,7 +2,7 @@ import type { AgentProfile } from "@deskbell/client";
 
 /** The line that puts the widget on a page. */
 export function snippet({ project, public_url }: Pick<AgentProfile, "project" | "public_url">): string {
-  return `<script src="${base(public_url)}/w/loader.js"\n        data-project="${project.public_key}" async></script>`;
+  return `<script src="${base(public_url)}/w/loader.js"\n        data-project="${project.public_key}"\n        async></script>`;
 }
 
 /** The address of the page on which one can chat without a site of one's own. */

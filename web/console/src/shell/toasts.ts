@@ -19,11 +19,11 @@ let last = 0;
 /** The messages that are shown now, oldest first. */
 export const useToasts = create<ToastStore>()(() => ({ toasts: [] }));
 
-/** Shows a message. A failure stays until it is dismissed. */
+/** Shows a message. A failure stays until it is dismissed; what was done is told one at a time, the latest. */
 export function toast(kind: Toast["kind"], text: string, action?: Toast["action"]): void {
   last += 1;
   const shown: Toast = { id: last, kind, text, ...(action === undefined ? {} : { action }) };
-  useToasts.setState(({ toasts }) => ({ toasts: [...toasts, shown].slice(-MOST) }));
+  useToasts.setState(({ toasts }) => ({ toasts: [...toasts.filter((one) => kind === "failed" || one.kind === "failed"), shown].slice(-MOST) }));
 }
 
 /** Takes a message away. */
