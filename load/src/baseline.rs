@@ -44,6 +44,11 @@ pub(crate) async fn serve(listen: SocketAddr, tls: Option<(&Path, &Path)>, tasks
     let acceptor = tls.map(|(certificate, key)| acceptor(certificate, key)).transpose()?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("failed to listen at {listen}"))?;
     writeln!(std::io::stdout(), "listening {}", listener.local_addr()?)?;
+    relay_all(listener, acceptor, tasks).await
+}
+
+/// Relays between the pairs that connect, until accepting fails.
+pub(crate) async fn relay_all(listener: TcpListener, acceptor: Option<TlsAcceptor>, tasks: &Tasks) -> Result<()> {
     let waiting = Waiting::default();
     loop {
         let (stream, _) = listener.accept().await?;
@@ -77,8 +82,9 @@ async fn greet(stream: TcpStream, acceptor: Option<TlsAcceptor>, waiting: Waitin
     relay(socket, pair, waiting).await
 }
 
+/// Answers an upgrade as the protocol wants it.
 #[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "the shape that tungstenite asks for")]
-fn echo_subprotocol(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+pub(crate) fn echo_subprotocol(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
     let name = HeaderValue::from_static(deskbell::protocol::SUBPROTOCOL);
     response.headers_mut().insert("Sec-WebSocket-Protocol", name);
     Ok(response)

@@ -26,8 +26,6 @@ use crate::{
 
 /// How many pairs are set up at once: enough to hide the round trips, too few to be refused.
 const SETUPS_AT_ONCE: usize = 32;
-/// How long the last messages may take to arrive once nobody sends any more.
-const LAST_CALL: Duration = Duration::from_secs(10);
 
 /// How to chat.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -50,6 +48,9 @@ pub(crate) struct Settings {
     /// Seconds before that.
     #[arg(long, default_value_t = 2.0)]
     pub(crate) warm_up: f64,
+    /// Seconds that the last messages may take to arrive once nobody sends any more.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) last_call: f64,
 }
 
 impl Settings {
@@ -110,7 +111,7 @@ async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: 
         Some(pacer) => pacer.await.context("the pacer broke")?,
         None => 0,
     };
-    last_call(meter).await;
+    last_call(meter, Duration::from_secs_f64(settings.last_call)).await;
     for orderer in orderers.iter().flatten() {
         // An error says that the side has ended already, which is what is asked for.
         orderer.send(Order::Stop).await.ok();
@@ -226,8 +227,8 @@ async fn watch(what: &str, length: Duration, meter: &Meter) {
 }
 
 /// Lets what is under way arrive.
-async fn last_call(meter: &Meter) {
-    let end = Instant::now() + LAST_CALL;
+async fn last_call(meter: &Meter, limit: Duration) {
+    let end = Instant::now() + limit;
     while meter.under_way() > 0 && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -265,3 +266,7 @@ fn judge(mut figures: Figures, talks: &[Arc<Talk>], target: &Target, meter: &Met
     }
     figures
 }
+
+#[cfg(test)]
+#[path = "chat_tests.rs"]
+mod tests;

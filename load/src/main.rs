@@ -8,6 +8,8 @@ mod chat;
 mod check;
 mod cli;
 mod client;
+#[cfg(test)]
+mod fake;
 mod flights;
 mod idle;
 mod pair;

@@ -122,8 +122,13 @@ impl Mint {
     /// Tokens that somebody made before.
     pub(crate) fn from_files(visitors: &Path, agents: &Path) -> Result<Self> {
         let lines = |file: &Path| Ok::<_, anyhow::Error>(read(file)?.lines().map(str::to_owned).collect::<Vec<_>>());
-        let ready_made = Some((lines(visitors)?, lines(agents)?));
-        Ok(Self { program: PathBuf::new(), config: PathBuf::new(), project: String::new(), ready_made })
+        Ok(Self::ready_made(lines(visitors)?, lines(agents)?))
+    }
+
+    /// Tokens that are at hand.
+    pub(crate) fn ready_made(visitors: Vec<String>, agents: Vec<String>) -> Self {
+        let ready_made = Some((visitors, agents));
+        Self { program: PathBuf::new(), config: PathBuf::new(), project: String::new(), ready_made }
     }
 
     /// Makes tokens for a project that exists.

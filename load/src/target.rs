@@ -121,6 +121,21 @@ impl Target {
         })
     }
 
+    /// Something that listens within this test; the baseline when it needs no tokens.
+    #[cfg(test)]
+    pub(crate) fn at(address: std::net::SocketAddr, mint: Option<Mint>) -> Self {
+        Self {
+            endpoint: Endpoint { tls: false, address },
+            ca: None,
+            sources: 1,
+            pid: None,
+            mint,
+            child: None,
+            folder: None,
+            started_in: None,
+        }
+    }
+
     async fn started(options: &Options) -> Result<Self> {
         let folder = folder(options)?;
         let plan = spawn::Plan::write(folder.path(), options.tls)?;

@@ -1,0 +1,81 @@
+//! `chat` against servers that keep their word, and against servers that break it.
+
+use super::*;
+use crate::{
+    check::Fault,
+    fake::{self, Breach},
+    spawn::Mint,
+};
+
+const SHORT: Settings =
+    Settings { pairs: 4, rate: None, in_flight: 2, bytes: 64, seconds: 0.3, warm_up: 0.05, last_call: 0.5 };
+
+async fn against(breach: Breach, settings: Settings) -> Figures {
+    let mint = Mint::ready_made(vec!["visitor".into()], vec!["agent".into()]);
+    let target = Target::at(fake::start(breach).await, Some(mint));
+    run(&target, settings).await.unwrap()
+}
+
+fn faults(figures: &Figures) -> Vec<&'static str> {
+    let names = Fault::ALL.into_iter().map(Fault::as_str);
+    names.filter(|name| figures.get(name).unwrap() > 0.0).collect()
+}
+
+#[tokio::test]
+async fn an_honest_server_is_found_clean_at_saturation() {
+    let figures = against(Breach::None, SHORT).await;
+    assert_eq!(faults(&figures), [""; 0]);
+    assert!(figures.get("messages_per_s").unwrap() > 100.0);
+    assert_eq!(figures.get("unanswered"), Some(0.0));
+    let (sent, received) = (figures.get("sent").unwrap(), figures.get("received").unwrap());
+    assert!((received - 2.0 * sent).abs() < 0.5, "both sides read everything: {sent} sent, {received} received");
+}
+
+#[tokio::test]
+async fn at_a_fixed_rate_as_many_are_sent_as_planned() {
+    let figures = against(Breach::None, Settings { rate: Some(200.0), seconds: 0.5, warm_up: 0.5, ..SHORT }).await;
+    assert_eq!(faults(&figures), [""; 0]);
+    // The four that open the conversations come on top.
+    assert_eq!((figures.get("sent"), figures.get("not_sent")), (Some(204.0), Some(0.0)));
+}
+
+#[tokio::test]
+async fn each_breach_is_found_and_named() {
+    let cases: [(Breach, &[&str]); 5] = [
+        (Breach::AckOnly(5), &["lost", "disagreed"]),
+        (Breach::DropForAgent(5), &["lost", "gap"]),
+        (Breach::Repeat(5), &["duplicated"]),
+        (Breach::Swap(5), &["reordered"]),
+        (Breach::Invent(5), &["lost", "duplicated", "foreign", "disagreed"]),
+    ];
+    for (breach, expected) in cases {
+        let figures = against(breach, SHORT).await;
+        let found = faults(&figures);
+        assert!(expected.iter().any(|fault| found.contains(fault)), "{breach:?} showed as {found:?}");
+        assert!(found.iter().all(|fault| expected.contains(fault)), "{breach:?} showed as {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_error_and_no_fault() {
+    let figures = against(Breach::Refuse(5), SHORT).await;
+    assert_eq!(faults(&figures), [""; 0]);
+    assert_eq!(figures.get("errors"), Some(4.0));
+}
+
+#[tokio::test]
+async fn a_socket_that_ends_is_counted() {
+    let figures = against(Breach::HangUp(5), SHORT).await;
+    assert!(figures.get("disconnects").unwrap() > 0.0);
+}
+
+#[tokio::test]
+async fn the_baseline_relays_between_pairs() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new());
+    let relays = tasks.clone();
+    tasks.spawn(async move { crate::baseline::relay_all(listener, None, &relays).await.unwrap() });
+    let figures = run(&Target::at(address, None), SHORT).await.unwrap();
+    assert!(figures.get("messages_per_s").unwrap() > 100.0);
+    assert!(figures.get("delivered_p50_ms").unwrap() > 0.0);
+}
