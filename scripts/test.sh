@@ -21,7 +21,7 @@ suite_types() {
   scripts/npm-ci.sh web && npm run --prefix web check && scripts/npm-ci.sh tests/e2e && npm run --prefix tests/e2e check
 }
 
-suite_pages() { npm run --prefix web test && make --no-print-directory web; }
+suite_pages() { npm run --prefix web test && make --no-print-directory web && npm run --prefix web size; }
 
 suite_clippy() { cargo clippy --workspace --all-targets --features "$features" --locked -- -D warnings; }
 
@@ -62,5 +62,6 @@ for name in "${@:-${all[@]}}"; do
   run "$name"
 done
 
-printf '\n%s\n' "${report[@]}" "total            $([ "$failed" = 0 ] && echo ok || echo FAILED) $(printf '%9d s' "$SECONDS")"
+printf '\n'
+printf '%s\n' "${report[@]}" "$(printf '%-16s %-8s %4d s' total "$([ "$failed" = 0 ] && echo ok || echo FAILED)" "$SECONDS")"
 exit "$failed"
