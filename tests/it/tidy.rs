@@ -179,7 +179,11 @@ fn nothing_is_left_for_later() {
 
 /// Names that only the listed files may use, and why.
 const ONLY_IN: &[(&[&str], &[&str], &str)] = &[
-    (&["DashMap", "dashmap"], &["src/hub/presence.rs"], "a guard held across a second call on its map freezes a server: one file takes care"),
+    (
+        &["DashMap", "dashmap"],
+        &["src/hub/presence.rs"],
+        "a guard held across a second call on its map freezes a server: one file takes care",
+    ),
     (
         &["tokio::spawn", "task::spawn", "thread::spawn", "spawn_blocking"],
         &["src/tasks.rs"],
@@ -196,7 +200,9 @@ fn some_names_stand_in_one_file_only() {
         let others = all.iter().filter(|source| !files.contains(&source.path.as_str()));
         let offences: Vec<String> = others.flat_map(|source| source.naming(names)).collect();
         fail_on(&format!("{names:?} only in {files:?}, because {why}"), &offences);
-        let unused = files.iter().filter(|file| all.iter().all(|source| source.path != **file || source.naming(names).is_empty()));
+        let unused = files
+            .iter()
+            .filter(|file| all.iter().all(|source| source.path != **file || source.naming(names).is_empty()));
         let unused: Vec<String> = unused.map(ToString::to_string).collect();
         fail_on(&format!("these no longer name {names:?}: correct the list"), &unused);
     }
@@ -221,8 +227,13 @@ fn dead_links(source: &Source) -> Vec<String> {
 fn every_make_target_that_a_page_names_exists() {
     let makefile = read("Makefile");
     let pages = ["README.md", "CONTRIBUTING.md", "docs/operations.md"].map(|name| source(&root().join(name)));
-    let named = pages.iter().flat_map(|page| page.text.split("`make ").skip(1)).filter_map(|rest| rest.split(['`', ' ']).next());
-    let missing: Vec<String> =
-        named.filter(|target| !makefile.contains(&format!("\n{target}:"))).map(|target| format!("make {target}")).collect();
+    let named = pages
+        .iter()
+        .flat_map(|page| page.text.split("`make ").skip(1))
+        .filter_map(|rest| rest.split(['`', ' ']).next());
+    let missing: Vec<String> = named
+        .filter(|target| !makefile.contains(&format!("\n{target}:")))
+        .map(|target| format!("make {target}"))
+        .collect();
     fail_on("a page names a target that the Makefile does not have", &missing);
 }

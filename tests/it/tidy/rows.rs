@@ -131,7 +131,9 @@ fn nothing_imports_upwards() {
     for source in &all {
         let Some((module, allowed)) = module_of(&source.path).and_then(|m| Some((m, rows.get(m)?))) else { continue };
         let others = imports(source).into_iter().filter(|name| name != module && rows.contains_key(name));
-        offences.extend(others.filter(|name| !allowed.contains(name)).map(|name| format!("{} imports {name}", source.path)));
+        offences.extend(
+            others.filter(|name| !allowed.contains(name)).map(|name| format!("{} imports {name}", source.path)),
+        );
     }
     fail_on("the table of rows in docs/architecture.md does not allow it", &offences);
 }
@@ -146,8 +148,11 @@ fn the_table_of_rows_points_downwards() {
             Allowed::Everything => true,
             Allowed::Only(modules) => modules.iter().all(|module| settled.contains(module.as_str())),
         };
-        let next: Vec<&str> =
-            rows.iter().filter(|(m, a)| !settled.contains(m.as_str()) && is_ready(a)).map(|(m, _)| m.as_str()).collect();
+        let next: Vec<&str> = rows
+            .iter()
+            .filter(|(m, a)| !settled.contains(m.as_str()) && is_ready(a))
+            .map(|(m, _)| m.as_str())
+            .collect();
         if next.is_empty() {
             break;
         }

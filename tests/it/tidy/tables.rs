@@ -31,9 +31,9 @@ fn first_column(page: &str, head: &str) -> Vec<String> {
 
 #[test]
 fn close_codes() {
-    let code = CloseCode::ALL.iter().map(|close| {
-        vec![close.code().to_string(), format!("`{}`", close.reason()), close.then().to_owned()]
-    });
+    let code = CloseCode::ALL
+        .iter()
+        .map(|close| vec![close.code().to_string(), format!("`{}`", close.reason()), close.then().to_owned()]);
     assert_eq!(table("docs/protocol.md", "| code | reason | the client then |"), code.collect::<Vec<_>>());
 }
 
