@@ -4,6 +4,8 @@ import { createKey } from "@deskbell/client";
 interface Glance {
   readonly tab: string;
   readonly conversation: string | null;
+  /** The tab is visible and has the keyboard. */
+  readonly front: boolean;
   readonly at: number;
 }
 
@@ -28,6 +30,11 @@ export function seenSomewhere(conversation: string, now = Date.now()): boolean {
   return [...glances.values()].some((glance) => glance.conversation === conversation && now - glance.at < STALE_MS);
 }
 
+/** True when any tab of the console is in front, so that the person sees by themselves what comes. */
+export function anyInFront(now = Date.now()): boolean {
+  return inFront() || [...glances.values()].some(({ front, at }) => front && now - at < STALE_MS);
+}
+
 /** Listens to the other tabs for as long as somebody is signed in. */
 export function followTabs(): () => void {
   const hear = ({ data }: MessageEvent<Glance>): void => void glances.set(data.tab, data);
@@ -46,7 +53,8 @@ export function followTabs(): () => void {
 }
 
 function tell(): void {
-  channel?.postMessage({ tab, conversation: inFront() ? open : null, at: Date.now() } satisfies Glance);
+  const front = inFront();
+  channel?.postMessage({ tab, conversation: front ? open : null, front, at: Date.now() } satisfies Glance);
 }
 
 function inFront(): boolean {

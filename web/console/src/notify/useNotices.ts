@@ -10,7 +10,7 @@ import { visitorName } from "../ui/useVisitorName.ts";
 import { notify, withdraw } from "./desktop.ts";
 import { type Known, ringOf } from "./events.ts";
 import { play } from "./sound.ts";
-import { followTabs, seenSomewhere } from "./tabs.ts";
+import { anyInFront, followTabs, seenSomewhere } from "./tabs.ts";
 
 /** Rings, and shows notices, for what is the agent's own or nobody's: once per browser, by the tab that leads. */
 export function useNotices(): void {
@@ -66,7 +66,7 @@ function follow(view: InboxView, known: Map<string, Known>, open: (id: string) =
 function call(head: Head, ring: "chat" | "message", open: (id: string) => void): void {
   if (!agent.leader.getSnapshot() || seenSomewhere(head.conversation)) return;
   play(ring);
-  if (!useSettings.getState().desktopNotices || document.hasFocus()) return;
+  if (!useSettings.getState().desktopNotices || anyInFront()) return;
   const { t } = locale();
   const name = visitorName(head.visitor, t);
   const title = ring === "chat" ? t("notice.chat", { name }) : t("notice.message", { name });

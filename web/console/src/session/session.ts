@@ -1,7 +1,9 @@
 import { create } from "zustand";
 import { agent } from "../app/agent.ts";
 import { forgetDrafts } from "../composer/drafts.ts";
+import { locale } from "../i18n/locale.ts";
 import { dropLists } from "../inbox/lists.ts";
+import { toast } from "../shell/toasts.ts";
 
 interface SessionStore {
   /** Somebody was signed in on this page; losing that is told as an expiry. */
@@ -23,7 +25,14 @@ export async function signIn(email: string, password: string): Promise<void> {
 
 /** Signs out; what was kept of this agent on this device goes with it. */
 export async function signOut(): Promise<void> {
-  await agent.logout();
+  useSession.setState({ was: false });
+  try {
+    await agent.logout();
+  } catch (error) {
+    useSession.setState({ was: true });
+    toast("failed", locale().t("fail.signOut", { reason: error instanceof Error ? error.message : "" }));
+    return;
+  }
   leave();
   channel?.postMessage("left");
 }
