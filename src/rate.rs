@@ -40,7 +40,7 @@ impl Bucket {
         let rested = self.rested_at_us.max(now_us);
         let early_us = rested - now_us - rate.interval_us * (rate.burst - 1);
         if early_us > 0 {
-            return Err(early_us.div_euclid(1_000) + 1);
+            return Err((early_us + 999).div_euclid(1_000));
         }
         self.rested_at_us = rested + rate.interval_us;
         Ok(())
@@ -125,9 +125,9 @@ mod tests {
         let mut bucket = Bucket::default();
         let now = 1_000_000;
         assert_eq!((0..30).filter(|_| bucket.take(rate, now).is_ok()).count(), 20);
-        assert_eq!(bucket.take(rate, now), Err(201));
-        assert_eq!(bucket.take(rate, now + 201), Ok(()));
-        assert!(bucket.take(rate, now + 202).is_err());
+        assert_eq!(bucket.take(rate, now), Err(200));
+        assert_eq!(bucket.take(rate, now + 200), Ok(()));
+        assert!(bucket.take(rate, now + 201).is_err());
         assert_eq!((0..30).filter(|_| bucket.take(rate, now + 60_000).is_ok()).count(), 20);
     }
 

@@ -246,3 +246,6 @@ async fn signing_keys(log: &Log, now: Millis) -> Result<Vec<SigningKey>, log::Er
     }
     Ok(keys.into_iter().map(|key| SigningKey { id: key.kid, secret: key.secret, retired_at: key.retired_at }).collect())
 }
+
+#[cfg(test)]
+mod tests;
