@@ -2,7 +2,7 @@ import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useOverlays } from "../actions/overlay.ts";
 import { agent, me, useAgentName, useReadable } from "../app/agent.ts";
-import { PHONE, useMedia } from "../app/media.ts";
+import { matches, PHONE, useMedia } from "../app/media.ts";
 import { useLocale } from "../i18n/locale.ts";
 import { useShortcuts } from "../keys/useShortcuts.ts";
 import { Button } from "../ui/Button.tsx";
@@ -14,7 +14,7 @@ import { ListTools } from "./ListTools.tsx";
 import { byWaiting, changes, neighbour, steady } from "./order.ts";
 import { usePrefetch } from "./prefetch.ts";
 import { Rows, type RowsHandle } from "./Rows.tsx";
-import { shownIds } from "./shown.ts";
+import { lastOpen, shownIds } from "./shown.ts";
 import { agentOf, queryOf, VIEW_LOOKS, type ViewName } from "./view.ts";
 
 const route = getRouteApi("/c/inbox/$view");
@@ -34,6 +34,7 @@ export function ListPane({ view, open }: { view: ViewName; open: string | undefi
   useEffect(() => shownIds.set(ids), [ids]);
   const more = useCallback(() => list.loadMore(), [list]);
   useListKeys(rows, ids, open);
+  useReturn(rows);
   usePrefetch(ids);
   const Pane = useMedia(PHONE) ? "main" : "section";
   return (
@@ -81,6 +82,14 @@ function useSteady(live: readonly string[]) {
   const hold = useCallback((on: boolean) => setHeld(on), []);
   const release = useCallback(() => setHeld(false), []);
   return { ids, hold, pending: ids === live ? 0 : changes(ids, live), release };
+}
+
+/** On a phone, coming back from a conversation puts the focus on its row. */
+function useReturn(rows: React.RefObject<RowsHandle | null>): void {
+  useEffect(() => {
+    const last = lastOpen.get();
+    if (last !== null && matches(PHONE)) rows.current?.focus(last);
+  }, [rows]);
 }
 
 function useListKeys(rows: React.RefObject<RowsHandle | null>, ids: readonly string[], open: string | undefined): void {

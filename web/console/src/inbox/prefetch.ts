@@ -13,11 +13,11 @@ export function usePrefetch(ids: readonly string[]): void {
     let timer: ReturnType<typeof setTimeout>;
     const waiting = first === "" ? [] : first.split(" ");
     const next = async (): Promise<void> => {
-      const id = waiting.shift();
+      let id = waiting.shift();
+      while (id !== undefined && agent.conversation(id).getSnapshot() !== undefined) id = waiting.shift();
       if (id === undefined) return;
-      const loaded = agent.conversation(id).getSnapshot() !== undefined;
-      if (!loaded && agent.status.getSnapshot().state === "online") await agent.prefetch(id).catch(() => undefined);
-      timer = setTimeout(() => void next(), loaded ? 0 : APART_MS);
+      if (agent.status.getSnapshot().state === "online") await agent.prefetch(id).catch(() => undefined);
+      timer = setTimeout(() => void next(), APART_MS);
     };
     timer = setTimeout(() => void next(), APART_MS);
     return () => {

@@ -103,11 +103,17 @@ function ProblemText({ problem, onOver }: { problem: Problem | null; onOver: () 
       {problem !== null && (
         <p className={css.problem}>
           <Icon name="alert" />
-          {problem.kind === "limited" ? t("signIn.limited", { time: dates.spoken(Math.max(left, 1_000)) }) : textOf(problem, t)}
+          {problem.kind === "limited" ? t("signIn.limited", { time: dates.spoken(roundUp(left)) }) : textOf(problem, t)}
         </p>
       )}
     </div>
   );
+}
+
+/** Whole minutes while there are some, then seconds; never less than is left. */
+function roundUp(ms: number): number {
+  const unit = ms > 60_000 ? 60_000 : 1_000;
+  return Math.max(1, Math.ceil(ms / unit)) * unit;
 }
 
 function textOf(problem: Problem, t: ReturnType<typeof useLocale>["t"]): string {

@@ -1,10 +1,12 @@
 import type { Conversation } from "@deskbell/client";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { laid, useOverlays } from "../actions/overlay.ts";
 import { agent, me, useConversation, useHead, useReadable } from "../app/agent.ts";
+import { matches, PHONE } from "../app/media.ts";
 import { Composer } from "../composer/Composer.tsx";
 import { useT } from "../i18n/locale.ts";
 import { useAnnouncements } from "../notify/useAnnouncements.ts";
+import { lastOpen } from "../inbox/shown.ts";
 import type { ViewName } from "../inbox/view.ts";
 import { Notice } from "../ui/Notice.tsx";
 import { useVisitorName } from "../ui/useVisitorName.ts";
@@ -19,17 +21,28 @@ export function ThreadPane({ id, view }: { id: string; view: ViewName }) {
   const conversation = useConversation(id);
   const head = useHead(id);
   useEffect(() => agent.watch(id), [id]);
+  const main = useArrival(id);
   useAnnouncements(id);
   const name = useVisitorName(conversation?.visitor ?? head?.visitor);
   const overlay = useOverlays((store) => store.overlays[id]);
   const state = laid({ status: conversation?.status ?? head?.status ?? "open", assignee: assigneeOf(conversation, head?.assignee) }, overlay);
   useThreadKeys(id, view, state);
   return (
-    <main id="main" className={css.pane} aria-labelledby="thread-title" tabIndex={-1}>
+    <main ref={main} id="main" className={css.pane} aria-labelledby="thread-title" tabIndex={-1}>
       <ThreadHeader id={id} view={view} name={name} conversation={conversation} state={state} />
       {conversation === undefined ? <Missing id={id} /> : <Loaded conversation={conversation} name={name} closed={state.status === "closed"} />}
     </main>
   );
+}
+
+/** On a phone the conversation takes the place of the list, so the focus goes with it. */
+function useArrival(id: string): React.RefObject<HTMLElement | null> {
+  const main = useRef<HTMLElement>(null);
+  useEffect(() => {
+    lastOpen.set(id);
+    if (matches(PHONE)) main.current?.focus({ preventScroll: true });
+  }, [id]);
+  return main;
 }
 
 function Loaded({ conversation, name, closed }: { conversation: Conversation; name: string; closed: boolean }) {
