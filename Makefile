@@ -49,6 +49,14 @@ lint: setup ## formatting, lints, types, licences
 gen: setup ## write again what is generated from the code
 	@scripts/gen.sh
 
+.PHONY: bench
+bench: release ## what the server bears, beside the limit of its own stack (minutes, wants the machine for itself)
+	cargo build --release --locked --package deskbell-load
+	target/release/deskbell-load start --runs 3
+	target/release/deskbell-load idle --runs 3 --with-baseline
+	target/release/deskbell-load idle --runs 3 --with-baseline --tls
+	target/release/deskbell-load chat --runs 3 --with-baseline --pin
+
 .PHONY: clean
 clean: ## remove what was built
 	cargo clean
