@@ -10,6 +10,8 @@ export interface Browser {
   readonly hidden: () => boolean;
   /** The network or the person may be back: `online`, `visibilitychange` to visible, `pageshow`. */
   readonly onWake: (listener: () => void) => () => void;
+  /** The machine lost its network, or at least one of them. */
+  readonly onOffline: (listener: () => void) => () => void;
   /** The page goes away (`false`, maybe into the back/forward cache) or comes back from there (`true`). */
   readonly onPage: (listener: (shown: boolean) => void) => () => void;
 }
@@ -50,6 +52,7 @@ export function thisBrowser(): Browser {
       const ends = [listen(frame, ["online", "pageshow"], unless), listen(page, ["visibilitychange"], unless)];
       return () => ends.forEach((end) => end());
     },
+    onOffline: (listener) => listen(frame, ["offline"], listener),
     onPage: (listener) => listen(frame, ["pagehide", "pageshow"], (event) => listener(event.type === "pageshow")),
   };
 }

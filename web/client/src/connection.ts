@@ -94,6 +94,11 @@ export class Connection {
     else if ((state === "online" || state === "connecting") && this.#silent()) this.#lost(1006);
   }
 
+  /** The network went: do not wait for the silence to tell. If the server can be reached all the same, the next try finds it. */
+  interrupt(): void {
+    if (this.online) this.#lost(1006);
+  }
+
   /** Too long since anything was heard; a clock that was set by more than that counts as such. */
   #silent(): boolean {
     return Math.abs(Date.now() - this.#heardAt) >= this.#silenceMs;

@@ -91,9 +91,10 @@ export abstract class Session<M extends Model> {
   /** Joins the browser's other tabs, and connects when none of them has. */
   start(): void {
     if (this.#listeners.length > 0) return;
-    const { onWake, onPage } = this.browser;
+    const { onWake, onOffline, onPage } = this.browser;
     this.#listeners = [
       onWake(() => this.wake()),
+      onOffline(() => this.#connection?.interrupt()),
       // A page in the back/forward cache must hold neither lock nor socket.
       onPage((shown) => (shown ? this.#tabs.join() : this.#tabs.leave())),
     ];

@@ -237,6 +237,19 @@ describe("staying alive", () => {
     expect(state(visitor)).toBe("online");
   });
 
+  it("does not wait for silence when the browser says offline", async () => {
+    const { server, tab, visitor } = await connectedVisitor();
+    server.down = true;
+    tab.lose();
+    expect(visitor.status.getSnapshot().state).toBe("waiting");
+    await pass(3_000);
+    server.down = false;
+    tab.lose();
+    tab.wake();
+    await pass();
+    expect(state(visitor)).toBe("online");
+  });
+
   it("does not trust a socket that slept with the machine", async () => {
     const { server, tab } = await connectedVisitor();
     // Time passes, but no timer runs.

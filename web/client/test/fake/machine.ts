@@ -86,6 +86,7 @@ export class Tab {
   readonly #machine: Machine;
   readonly #channels = new Set<FakeChannel>();
   readonly #wakes = new Set<() => void>();
+  readonly #losses = new Set<() => void>();
   readonly #pages = new Set<(shown: boolean) => void>();
 
   constructor(machine: Machine, shared: boolean, storage: MemoryStorage) {
@@ -108,6 +109,11 @@ export class Tab {
   /** The network or the person is back. */
   wake(): void {
     for (const listener of this.#wakes) listener();
+  }
+
+  /** The browser says `offline`. */
+  lose(): void {
+    for (const listener of this.#losses) listener();
   }
 
   /** `pagehide`, and with `true` the way back from the cache. */
@@ -137,6 +143,7 @@ export class Tab {
       storage: (kind) => (kind === "tab" ? this.storage : machine.device) as unknown as Storage,
       hidden: () => tab.hidden,
       onWake: (listener) => (this.#wakes.add(listener), () => this.#wakes.delete(listener)),
+      onOffline: (listener) => (this.#losses.add(listener), () => this.#losses.delete(listener)),
       onPage: (listener) => (this.#pages.add(listener), () => this.#pages.delete(listener)),
     };
   }
