@@ -2,7 +2,10 @@
 #![cfg(test)]
 
 mod frames;
+mod isolation;
 mod log_story;
-mod tidy;
+mod origins;
+mod resume;
 mod support;
+mod tidy;
 mod verbs;
