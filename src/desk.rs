@@ -222,9 +222,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Every agent of the project that is not disabled.
-    pub async fn colleagues(self: &Arc<Self>, project: ProjectId) -> Result<Vec<Colleague>, Failure> {
+    /// Every agent of the project that is not disabled, the asking one included even if its account was made just now.
+    pub async fn colleagues(self: &Arc<Self>, project: ProjectId, asking: AgentId) -> Result<Vec<Colleague>, Failure> {
         let desk = self.project(project).await?;
+        let is_known = desk.attendance.lock().knows(asking);
+        if !is_known {
+            self.refresh(project).await?;
+        }
         let now = self.clock.now();
         Ok(desk.attendance.lock().colleagues(now))
     }

@@ -130,6 +130,10 @@ impl Attendance {
         }
     }
 
+    pub(super) fn knows(&self, agent: AgentId) -> bool {
+        self.agents.contains_key(&agent)
+    }
+
     /// A session of `agent` began. False for one who is not known yet.
     pub(super) fn arrive(&mut self, agent: AgentId) -> bool {
         let Some(agent) = self.agents.get_mut(&agent) else { return false };

@@ -180,11 +180,9 @@ impl<'a> Greeting<'a> {
             Actor::Visitor { id, name } => (SubjectKind::Visitor, id.to_string(), name.clone(), None),
             Actor::Routing => (SubjectKind::Visitor, String::new(), None, None),
         };
-        let agents = match kind {
-            SubjectKind::Agent => AgentsHere::List(context.desk.colleagues(caller.project).await?),
-            SubjectKind::Visitor => {
-                AgentsHere::Count(AgentCount { online: context.desk.agents_online(caller.project).await? })
-            }
+        let agents = match &caller.actor {
+            Actor::Agent { id, .. } => AgentsHere::List(context.desk.colleagues(caller.project, *id).await?),
+            _ => AgentsHere::Count(AgentCount { online: context.desk.agents_online(caller.project).await? }),
         };
         let project = match kind {
             SubjectKind::Visitor => None,
