@@ -134,6 +134,7 @@ impl Bus {
     }
 
     /// Hands every message published from now on to `sink`, too.
+    #[expect(clippy::needless_pass_by_value, reason = "given away: the bus keeps it")]
     pub fn attach(&self, sink: Sink) {
         self.sinks.rcu(|sinks| {
             let mut sinks = Vec::clone(sinks);

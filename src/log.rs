@@ -160,7 +160,7 @@ impl Log {
         migrate::run(&mut writer, clock.now()).await?;
         let readers = engine.readers().await?;
         let writer = Arc::new(Mutex::new(writer));
-        let queue = Queue::start(Arc::clone(&writer), clock.clone(), tasks);
+        let queue = Queue::start(Arc::clone(&writer), tasks);
         Ok(Self { queue, writer, readers, clock, lock })
     }
 

@@ -34,10 +34,6 @@ struct Unit {
 }
 
 impl Unit {
-    fn holds(&self) -> bool {
-        self.verdict.is_ok()
-    }
-
     /// Writes the unit alone; `Stale` where the conversation is not where it was expected.
     async fn write(&mut self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
         let changed = match &self.open {
@@ -70,13 +66,14 @@ impl Group {
         self.appends += 1;
         let from = (append.expected_seq, append.expected_desk_seq);
         let latest = self.latest.get(&append.head.id).copied();
-        if let Some(unit) = latest.and_then(|(round, place)| self.rounds.get_mut(round)?.get_mut(place)) {
-            if append.open.is_none() && (unit.head.seq, unit.head.desk_seq) == from {
-                unit.head = append.head;
-                unit.entries.extend(entries);
-                unit.waiting.push(waiting);
-                return;
-            }
+        if let Some(unit) = latest.and_then(|(round, place)| self.rounds.get_mut(round)?.get_mut(place))
+            && append.open.is_none()
+            && (unit.head.seq, unit.head.desk_seq) == from
+        {
+            unit.head = append.head;
+            unit.entries.extend(entries);
+            unit.waiting.push(waiting);
+            return;
         }
         let round = latest.map_or(0, |(round, _)| round + 1);
         if self.rounds.len() <= round {
@@ -115,9 +112,9 @@ impl Group {
                     None => advances.push(rows::advance(&unit.head, unit.from)),
                 }
             }
-            let opened = sql::OPEN.run(connection, &openings).await?;
-            let advanced = sql::ADVANCE.run(connection, &advances).await?;
-            if opened + advanced != units.len() as u64 {
+            let mut found = sql::OPEN.run(connection, &openings).await?;
+            found += sql::ADVANCE.run(connection, &advances).await?;
+            if found != units.len() as u64 {
                 return Ok(false);
             }
             let visitors: Vec<_> = visitors.into_values().collect();
@@ -148,19 +145,19 @@ impl Group {
 
     /// Tells everyone what became of the append: what `failure` says of all, else each its own.
     pub(super) fn answer(self, failure: Option<&str>) {
-        let (mut entries, append_seconds) = (0, metrics::histogram!("deskbell_append_seconds"));
+        let (mut entries, append_seconds) = (0_u32, metrics::histogram!("deskbell_append_seconds"));
         for unit in self.rounds.into_iter().flatten() {
             let verdict = failure.map_or(unit.verdict, |failure| Err(AppendError::Unavailable(failure.to_owned())));
             if verdict.is_ok() {
-                entries += unit.entries.len() as u64;
+                entries += u32::try_from(unit.entries.len()).unwrap_or(u32::MAX);
             }
             for waiting in unit.waiting {
                 append_seconds.record(waiting.since.elapsed());
                 drop(waiting.answer.send(verdict.clone()));
             }
         }
-        metrics::counter!("deskbell_entries_appended_total").increment(entries);
-        metrics::histogram!("deskbell_commit_group_entries").record(entries as f64);
+        metrics::counter!("deskbell_entries_appended_total").increment(u64::from(entries));
+        metrics::histogram!("deskbell_commit_group_entries").record(f64::from(entries));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The inbox: pages of heads, newest message first.
 
+use std::cmp::Reverse;
+
 use sqlx::{Any, AssertSqlSafe, any::AnyArguments, query::Query};
 
 use super::{Error, Log, rows};
@@ -43,7 +45,7 @@ impl Log {
                 found.extend(self.page(project, query, status).await?);
             }
         }
-        found.sort_by(|a, b| (b.at, b.id).cmp(&(a.at, a.id)));
+        found.sort_by_key(|row| Reverse((row.at, row.id)));
         let limit = query.limit as usize;
         let more = found.len() > limit;
         found.truncate(limit);
@@ -55,17 +57,20 @@ impl Log {
     async fn page(&self, project: ProjectId, query: &InboxQuery, status: Status) -> Result<Vec<Conversation>, Error> {
         let mut conditions = Conditions::new(project, status);
         match query.assignee {
-            Some(Some(agent)) => conditions.add("assignee = ", Value::Text(agent.to_string())),
-            Some(None) => conditions.text.push_str(" AND assignee IS NULL"),
+            Some(Some(agent)) => {
+                let agent = conditions.parameter(Value::Text(agent.to_string()));
+                conditions.add(&format!("assignee = {agent}"));
+            }
+            Some(None) => conditions.add("assignee IS NULL"),
             None => {}
         }
         if let Some(wanted) = query.visitor.as_deref().map(str::trim).filter(|wanted| !wanted.is_empty()) {
             conditions.visitor_contains(wanted);
         }
         if let Some(cursor) = query.before.as_deref().and_then(Cursor::parse) {
-            conditions.add("(at_ms, id) < (", Value::Number(cursor.at));
+            let at = conditions.parameter(Value::Number(cursor.at));
             let id = conditions.parameter(Value::Text(cursor.id.to_string()));
-            conditions.text.push_str(&format!(", {id})"));
+            conditions.add(&format!("(at_ms, id) < ({at}, {id})"));
         }
         let limit = conditions.parameter(Value::Number(i64::from(query.limit) + 1));
         let text = format!(
@@ -120,9 +125,9 @@ impl Conditions {
         format!("${}", self.values.len())
     }
 
-    fn add(&mut self, comparison: &str, value: Value) {
-        let parameter = self.parameter(value);
-        self.text.push_str(&format!(" AND {comparison}{parameter}"));
+    fn add(&mut self, condition: &str) {
+        self.text.push_str(" AND ");
+        self.text.push_str(condition);
     }
 
     fn visitor_contains(&mut self, wanted: &str) {
@@ -135,14 +140,14 @@ impl Conditions {
         }
         pattern.push('%');
         let pattern = self.parameter(Value::Text(pattern));
-        self.text.push_str(&format!(
-            " AND (LOWER(visitor_name) LIKE {pattern} ESCAPE '\\' OR EXISTS (SELECT 1 FROM visitors \
-             WHERE visitors.project = conversations.project AND visitors.id = conversations.visitor \
-             AND LOWER(visitors.email) LIKE {pattern} ESCAPE '\\'))"
+        self.add(&format!(
+            "EXISTS (SELECT 1 FROM visitors WHERE visitors.project = conversations.project \
+             AND visitors.id = conversations.visitor AND (visitors.name_lower LIKE {pattern} ESCAPE '\\' \
+             OR LOWER(visitors.email) LIKE {pattern} ESCAPE '\\'))"
         ));
     }
 
-    fn bind<'q>(self, query: Query<'q, Any, AnyArguments>) -> Query<'q, Any, AnyArguments> {
+    fn bind(self, query: Query<'_, Any, AnyArguments>) -> Query<'_, Any, AnyArguments> {
         self.values.into_iter().fold(query, |query, value| match value {
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),

@@ -22,9 +22,9 @@ pub(super) const CONVERSATION: &str = "id, project, visitor, visitor_name, epoch
 /// The values of `sql::OPEN`.
 pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
     vec![
-        Cell::text(head.id),
-        Cell::text(head.project),
-        Cell::text(head.visitor),
+        Cell::text(&head.id),
+        Cell::text(&head.project),
+        Cell::text(&head.visitor),
         Cell::maybe_text(head.visitor_name.as_deref()),
         Cell::text(open.key.as_str()),
         Cell::text(&head.epoch),
@@ -45,7 +45,7 @@ pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
 /// The values of `sql::ADVANCE`; `from` are the two lanes' last `seq`s before.
 pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
     vec![
-        Cell::text(head.id),
+        Cell::text(&head.id),
         Cell::count(from.0),
         Cell::count(from.1),
         Cell::maybe_text(head.visitor_name.as_deref()),
@@ -65,10 +65,11 @@ pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
 /// The values of `sql::GREET`.
 pub(super) fn greeting(visitor: &VisitorRecord) -> Row {
     vec![
-        Cell::text(visitor.project),
-        Cell::text(visitor.id),
+        Cell::text(&visitor.project),
+        Cell::text(&visitor.id),
         Cell::maybe_text(visitor.subject.as_deref()),
         Cell::maybe_text(visitor.name.as_deref()),
+        Cell::maybe_text(visitor.name.as_deref().map(str::to_lowercase)),
         Cell::maybe_text(visitor.email.as_deref()),
         Cell::Text(json(&visitor.fields)),
         Cell::Number(visitor.created_at),
@@ -85,11 +86,11 @@ pub(super) fn entry(entry: &Entry, head: &Conversation) -> Row {
     };
     let (event, body) = split(&entry.event);
     vec![
-        Cell::text(entry.conversation),
+        Cell::text(&entry.conversation),
         Cell::Word(entry.lane.as_str()),
         Cell::count(entry.seq),
-        Cell::text(entry.id),
-        Cell::text(head.project),
+        Cell::text(&entry.id),
+        Cell::text(&head.project),
         Cell::Number(entry.at),
         Cell::maybe_text(entry.session),
         Cell::Word(kind),
@@ -103,7 +104,7 @@ pub(super) fn entry(entry: &Entry, head: &Conversation) -> Row {
 
 /// The values of `sql::MARK`.
 pub(super) fn mark(conversation: ConversationId, marks: ReadMarks) -> Row {
-    vec![Cell::text(conversation), Cell::count(marks.visitor), Cell::count(marks.agent)]
+    vec![Cell::text(&conversation), Cell::count(marks.visitor), Cell::count(marks.agent)]
 }
 
 /// Reads what [`entry`] wrote; the columns in the table's order.

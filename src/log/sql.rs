@@ -21,7 +21,7 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    pub(super) fn text(value: impl ToString) -> Self {
+    pub(super) fn text(value: &(impl ToString + ?Sized)) -> Self {
         Self::Text(value.to_string())
     }
 
@@ -140,10 +140,11 @@ pub(super) static ENTER: LazyLock<Bulk> = LazyLock::new(|| {
 /// A visitor who opens a conversation or was identified. What is known now replaces what was; what is not, stays.
 pub(super) static GREET: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "INSERT INTO visitors (project, id, subject, name, email, fields, created_ms, seen_ms) VALUES",
-        8,
+        "INSERT INTO visitors (project, id, subject, name, name_lower, email, fields, created_ms, seen_ms) VALUES",
+        9,
         "ON CONFLICT (project, id) DO UPDATE SET subject = COALESCE(excluded.subject, visitors.subject), \
-         name = COALESCE(excluded.name, visitors.name), email = COALESCE(excluded.email, visitors.email), \
+         name = COALESCE(excluded.name, visitors.name), \
+         name_lower = COALESCE(excluded.name_lower, visitors.name_lower), email = COALESCE(excluded.email, visitors.email), \
          fields = CASE WHEN excluded.fields = '{}' THEN visitors.fields ELSE excluded.fields END, \
          seen_ms = CASE WHEN excluded.seen_ms > visitors.seen_ms THEN excluded.seen_ms ELSE visitors.seen_ms END",
     )
