@@ -1,6 +1,7 @@
 //! The integration tests, in one binary so that it links once.
 #![cfg(test)]
 
+mod accounts;
 mod frames;
 mod isolation;
 mod log_story;
