@@ -86,6 +86,11 @@ impl Heartbeat {
         }
     }
 
+    /// How long the token still holds.
+    pub(super) fn token_left_ms(&self, now: Instant) -> Millis {
+        Millis::try_from(self.token_ends.duration_since(now).as_millis()).unwrap_or(Millis::MAX)
+    }
+
     fn warning(&self) -> Instant {
         self.token_ends.checked_sub(millis(TOKEN_WARNING_MS)).unwrap_or(self.token_ends)
     }

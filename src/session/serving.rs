@@ -29,7 +29,7 @@ use crate::{
     hub::Member,
     ids::ProjectId,
     protocol::{
-        MAX_BATCH, TOKEN_WARNING_MS,
+        MAX_BATCH,
         client::{ClientFrame, Command, ParseError},
         close::CloseCode,
         server::{Error, ErrorCode, Ok as OkFrame, Ping, Reply, ServerFrame, TokenExpiring},
@@ -202,7 +202,8 @@ impl Serving {
                 self.send(socket, &ServerFrame::Ping(Ping {})).await
             }
             Some(Due::Warn) => {
-                self.send(socket, &ServerFrame::TokenExpiring(TokenExpiring { in_ms: TOKEN_WARNING_MS })).await
+                let in_ms = self.heartbeat.token_left_ms(now);
+                self.send(socket, &ServerFrame::TokenExpiring(TokenExpiring { in_ms })).await
             }
             Some(Due::NoPong) => {
                 refused("pong_within_ms");
