@@ -1,5 +1,5 @@
 // Reports what a first visit downloads, in brotli bytes, and fails above the budgets.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { brotliCompressSync } from "node:zlib";
 
@@ -51,4 +51,8 @@ for (const { name, kb, files } of budgets) {
   console.log(`${fits ? "ok  " : "OVER"} ${name.padEnd(20)} ${(bytes / 1000).toFixed(2)} kB br of ${kb} kB`);
   if (process.argv.includes("--files")) for (const path of list) console.log(`       ${compressed(path)} ${relative(dist, path)}`);
 }
+// What the budget of the first load leaves out: languages, and what only an open conversation needs.
+const every = readdirSync(join(dist, "w/assets")).filter((name) => name.endsWith(".js"));
+const whole = every.reduce((sum, name) => sum + compressed(join(dist, "w/assets", name)), 0);
+console.log(`     ${"widget, every chunk".padEnd(20)} ${(whole / 1000).toFixed(2)} kB br in ${every.length} files`);
 if (over) process.exit(1);
