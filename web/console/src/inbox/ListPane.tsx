@@ -1,5 +1,5 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef } from "react";
 import { useOverlays } from "../actions/overlay.ts";
 import { agent, me, useAgentName, useReadable } from "../app/agent.ts";
 import { matches, PHONE, useMedia } from "../app/media.ts";
@@ -11,10 +11,11 @@ import css from "./ListPane.module.css";
 import { useList } from "./lists.ts";
 import { visible } from "./listed.ts";
 import { ListTools } from "./ListTools.tsx";
-import { byWaiting, changes, neighbour, steady } from "./order.ts";
+import { byWaiting, neighbour } from "./order.ts";
 import { usePrefetch } from "./prefetch.ts";
 import { Rows, type RowsHandle } from "./Rows.tsx";
 import { lastOpen, shownIds } from "./shown.ts";
+import { useSteady } from "./useSteady.ts";
 import { agentOf, queryOf, VIEW_LOOKS, type ViewName } from "./view.ts";
 
 const route = getRouteApi("/c/inbox/$view");
@@ -29,7 +30,7 @@ export function ListPane({ view, open }: { view: ViewName; open: string | undefi
     const ids = visible(shown.ids, overlays, view, me());
     return sort === "waiting" ? byWaiting(ids, (id) => agent.head(id).getSnapshot()) : ids;
   }, [shown.ids, overlays, view, sort]);
-  const { ids, hold, pending, release } = useSteady(live);
+  const { ids, hold, pending, release } = useSteady(live, `${q ?? ""} ${sort ?? ""}`);
   const rows = useRef<RowsHandle>(null);
   useEffect(() => shownIds.set(ids), [ids]);
   const more = useCallback(() => list.loadMore(), [list]);
@@ -69,19 +70,6 @@ function Title({ view }: { view: ViewName }) {
       {count !== undefined && <span className={css.count}>{new Intl.NumberFormat(tag).format(count)}</span>}
     </h1>
   );
-}
-
-/** Keeps rows where they are while the pointer rests on them. */
-function useSteady(live: readonly string[]) {
-  const [held, setHeld] = useState(false);
-  const before = useRef(live);
-  const ids = steady(before.current, live, held);
-  useEffect(() => {
-    before.current = ids;
-  }, [ids]);
-  const hold = useCallback((on: boolean) => setHeld(on), []);
-  const release = useCallback(() => setHeld(false), []);
-  return { ids, hold, pending: ids === live ? 0 : changes(ids, live), release };
 }
 
 /** On a phone, coming back from a conversation puts the focus on its row. */

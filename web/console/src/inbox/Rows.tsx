@@ -56,7 +56,7 @@ export function Rows({ ref, ids, view, query, open, more, onMore, onHold }: Rows
       ref={scroller}
       className={css.scroller}
       onKeyDown={onKeyDown}
-      onPointerEnter={(event) => onHold(event.pointerType === "mouse")}
+      onPointerMove={(event) => onHold(event.pointerType === "mouse")}
       onPointerLeave={() => onHold(false)}
     >
       <ul className={css.list} style={{ blockSize: rows.getTotalSize() }} aria-label={t("list")}>
