@@ -219,7 +219,7 @@ impl Prepared {
         upkeep::hear_control(&node.sessions, &node.tasks);
         upkeep::fold(&node.metrics, &node.tasks);
         let ready_after = begun.elapsed();
-        tracing::info!(ready_ms = ready_after.as_millis(), "ready");
+        tracing::info!(ready_ms = millis(ready_after), "ready");
         Ok(Running { node, signals, end, public_url, admin_address: admin.address, ready_after })
     }
 }
@@ -278,7 +278,11 @@ async fn stop(node: &Node, end: &CancellationToken) {
     node.log.close().await;
     let unfinished = node.tasks.wait(LAST_TASKS).await;
     metrics::counter!("deskbell_sessions_cut_total").increment(u64::try_from(cut).unwrap_or(u64::MAX));
-    tracing::info!(cut, unfinished, took_ms = begun.elapsed().as_millis(), "stopped");
+    tracing::info!(cut, unfinished, took_ms = millis(begun.elapsed()), "stopped");
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! Listening: TCP, TLS, HTTP/1.1 with a time limit on every step, and a stop that lets answers finish.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -14,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{Peer, tls::Tls};
+use super::{Peer, problem::Problem, tls::Tls};
 use crate::{config::Limits, tasks::Tasks, telemetry};
 
 /// How many connections may wait to be accepted: a storm of reconnects comes in the same second.
@@ -91,21 +97,29 @@ impl Listening {
         }
     }
 
+    async fn answer(&self, mut request: Request, address: SocketAddr) -> Result<Response, Infallible> {
+        let most = self.limits.header_fields;
+        if request.headers().len() > most {
+            telemetry::refused("header_fields");
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            let detail = format!("a request takes at most {most} header fields");
+            return Ok(Problem::new(status, "too_large", detail).into_response());
+        }
+        request.extensions_mut().insert(Peer { address });
+        self.routes.clone().oneshot(request).await
+    }
+
     async fn serve<S>(&self, stream: S, address: SocketAddr)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let routes = self.routes.clone();
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request: Request = request.map(Body::new);
-            request.extensions_mut().insert(Peer { address });
-            routes.clone().oneshot(request)
-        });
+        let service = service_fn(|request: hyper::Request<Incoming>| self.answer(request.map(Body::new), address));
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_millis(self.limits.header_timeout_ms))
-                .max_headers(self.limits.header_fields)
+                // Twice as many: those in between are told what is wrong.
+                .max_headers(self.limits.header_fields * 2)
                 .max_buf_size(self.limits.header_bytes)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()

@@ -154,6 +154,9 @@ fn read(files: &TlsFiles, memory: &Memory) -> Result<Arc<ServerConfig>, Error> {
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| no_file(&files.cert, &error))?;
+    if chain.is_empty() {
+        return Err(no_file(&files.cert, &"it holds no certificate"));
+    }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| no_file(&files.key, &error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -165,7 +168,7 @@ fn read(files: &TlsFiles, memory: &Memory) -> Result<Arc<ServerConfig>, Error> {
     Ok(Arc::new(config))
 }
 
-fn no_file(path: &Path, error: &impl ToString) -> Error {
+fn no_file(path: &Path, error: &(impl ToString + ?Sized)) -> Error {
     Error::File { path: path.display().to_string(), why: error.to_string() }
 }
 
