@@ -1,7 +1,8 @@
 //! The yardstick: the least that a WebSocket server on this stack can do. Same tokio-tungstenite, same rustls, same buffers
 //! as the server; it relays frames between pairs of sockets, with no log, no identity, no JSON.
 //!
-//! The first frame of a socket names its pair; when both are there, each frame of one goes to the other as it is.
+//! The first frame of a socket names its pair; when both are there, each frame of one goes to the other as it is. Or it
+//! names the room: then each frame goes to everyone else in it.
 
 use std::{collections::HashMap, io::Write as _, net::SocketAddr, path::Path, sync::Arc};
 
@@ -37,7 +38,39 @@ const OUTBOX_FRAMES: usize = 256;
 type Outbox = mpsc::Sender<Utf8Bytes>;
 
 /// The one of a pair that came first, by pair: how to reach it, and where it learns how to reach the other.
-type Waiting = Arc<Mutex<HashMap<Utf8Bytes, (Outbox, mpsc::Sender<Outbox>)>>>;
+type Waiting = HashMap<Utf8Bytes, (Outbox, mpsc::Sender<Outbox>)>;
+
+/// The first frame of who joins the room.
+pub(crate) const ROOM: &str = "room";
+
+/// Who is here.
+#[derive(Default)]
+struct Hall {
+    waiting: Mutex<Waiting>,
+    room: Mutex<Vec<Outbox>>,
+}
+
+/// Where a socket's frames go.
+enum Others {
+    Partner(Outbox),
+    Room(Outbox),
+}
+
+impl Others {
+    async fn pass(&self, text: Utf8Bytes, hall: &Hall) -> Result<()> {
+        match self {
+            Self::Partner(partner) => partner.send(text).await?,
+            Self::Room(own) => {
+                let members = hall.room.lock().clone();
+                for member in members.iter().filter(|member| !member.same_channel(own)) {
+                    // A member that has gone gets nothing.
+                    member.send(text.clone()).await.ok();
+                }
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Serves until the process is ended; says where on the standard output.
 pub(crate) async fn serve(listen: SocketAddr, tls: Option<(&Path, &Path)>, tasks: &Tasks) -> Result<()> {
@@ -49,13 +82,13 @@ pub(crate) async fn serve(listen: SocketAddr, tls: Option<(&Path, &Path)>, tasks
 
 /// Relays between the pairs that connect, until accepting fails.
 pub(crate) async fn relay_all(listener: TcpListener, acceptor: Option<TlsAcceptor>, tasks: &Tasks) -> Result<()> {
-    let waiting = Waiting::default();
+    let hall = Arc::<Hall>::default();
     loop {
         let (stream, _) = listener.accept().await?;
-        let (acceptor, waiting) = (acceptor.clone(), Arc::clone(&waiting));
+        let (acceptor, hall) = (acceptor.clone(), Arc::clone(&hall));
         tasks.spawn(async move {
             // A socket that ends is the normal way for a run to end: there is nobody to tell.
-            drop(greet(stream, acceptor, waiting).await);
+            drop(greet(stream, acceptor, &hall).await);
         });
     }
 }
@@ -69,7 +102,7 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn greet(stream: TcpStream, acceptor: Option<TlsAcceptor>, waiting: Waiting) -> Result<()> {
+async fn greet(stream: TcpStream, acceptor: Option<TlsAcceptor>, hall: &Hall) -> Result<()> {
     stream.set_nodelay(true)?;
     let stream = match acceptor {
         None => Stream::Plain(stream),
@@ -78,8 +111,8 @@ async fn greet(stream: TcpStream, acceptor: Option<TlsAcceptor>, waiting: Waitin
     let config =
         WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(4096).max_write_buffer_size(256 << 10);
     let mut socket = accept_hdr_async_with_config(stream, echo_subprotocol, Some(config)).await?;
-    let Some(Ok(Message::Text(pair))) = socket.next().await else { return Ok(()) };
-    relay(socket, pair, waiting).await
+    let Some(Ok(Message::Text(name))) = socket.next().await else { return Ok(()) };
+    relay(socket, name, hall).await
 }
 
 /// Answers an upgrade as the protocol wants it.
@@ -90,14 +123,20 @@ pub(crate) fn echo_subprotocol(_: &Request, mut response: Response) -> Result<Re
     Ok(response)
 }
 
-async fn relay(mut socket: WebSocketStream<Stream>, pair: Utf8Bytes, waiting: Waiting) -> Result<()> {
+async fn relay(mut socket: WebSocketStream<Stream>, name: Utf8Bytes, hall: &Hall) -> Result<()> {
     let (own, mut inbox) = mpsc::channel(OUTBOX_FRAMES);
-    let partner = match_up(pair, own, &waiting).await?;
+    let others = match name.as_str() {
+        ROOM => {
+            hall.room.lock().push(own.clone());
+            Others::Room(own)
+        }
+        _ => Others::Partner(match_up(name, own, &hall.waiting).await?),
+    };
     socket.send(Message::text("ready")).await?;
     loop {
         tokio::select! {
             frame = socket.next() => match frame {
-                Some(Ok(Message::Text(text))) => partner.send(text).await?,
+                Some(Ok(Message::Text(text))) => others.pass(text, hall).await?,
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
                 Some(Ok(_)) => {}
             },
@@ -113,7 +152,7 @@ async fn relay(mut socket: WebSocketStream<Stream>, pair: Utf8Bytes, waiting: Wa
 }
 
 /// Waits for the other one of the pair.
-async fn match_up(pair: Utf8Bytes, own: Outbox, waiting: &Waiting) -> Result<Outbox> {
+async fn match_up(pair: Utf8Bytes, own: Outbox, waiting: &Mutex<Waiting>) -> Result<Outbox> {
     let (tell, mut told) = mpsc::channel(1);
     let first = {
         let mut waiting = waiting.lock();

@@ -55,15 +55,10 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn validate(&self) -> Result<()> {
-        let descriptors = procfs::descriptor_limit().unwrap_or(u64::MAX);
-        let needed = self.pairs as u64 * 2 + 64;
-        if needed > descriptors {
-            bail!("{} pairs need {needed} descriptors and {descriptors} are allowed: ulimit -n {needed}", self.pairs);
-        }
         if self.pairs == 0 || self.in_flight == 0 || self.rate.is_some_and(|rate| rate <= 0.0 || !rate.is_finite()) {
             bail!("--pairs, --in-flight and --rate must be above 0");
         }
-        Ok(())
+        procfs::require_descriptors(self.pairs as u64 * 2)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{chat, idle, report::Condition, target::Options};
+use crate::{chat, fanout, handshake, idle, report::Condition, storm, target::Options};
 
 /// What a Deskbell server bears, measured against the limit of its own stack. Every run with messages is also a
 /// correctness run: a message lost, duplicated, reordered or foreign makes it fail.
@@ -70,6 +70,31 @@ pub(crate) enum Command {
         #[command(flatten)]
         against: Against,
     },
+    /// One visitor writes, many agents watch.
+    Fanout {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: fanout::Settings,
+        #[command(flatten)]
+        against: Against,
+    },
+    /// TLS connections a second, full and resumed.
+    Handshake {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: handshake::Settings,
+        #[command(flatten)]
+        against: Against,
+    },
+    /// Everybody is cut off and comes back at once.
+    Storm {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: storm::Settings,
+    },
     /// Serve as the yardstick: relay frames between pairs of sockets, and nothing else.
     Baseline {
         /// Where to listen; the address is printed.
@@ -82,6 +107,21 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE", requires = "certificate")]
         key: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// What the command measures, if it measures.
+    pub(crate) fn target(&self) -> Option<&Options> {
+        match self {
+            Self::Start { target }
+            | Self::Idle { target, .. }
+            | Self::Chat { target, .. }
+            | Self::Fanout { target, .. }
+            | Self::Handshake { target, .. }
+            | Self::Storm { target, .. } => Some(target),
+            Self::Baseline { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]

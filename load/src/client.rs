@@ -8,7 +8,7 @@ use deskbell::protocol::{
     client::{ClientFrame, Command, Connect, Pong},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use rustls::{ClientConfig, RootCertStore, client::Resumption, pki_types::ServerName};
 use serde_json::Value;
 use tokio::net::TcpSocket;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -63,11 +63,21 @@ impl Buffers {
     pub(crate) const IDLE: Self = Self { read: 128, write: 0 };
 }
 
+/// TLS of a dialer, and who shares tickets with whom.
+#[derive(Clone)]
+enum Tls {
+    Off,
+    /// All connections share one store of tickets.
+    Shared(Arc<ClientConfig>),
+    /// The connections of one index share theirs, as those of one browser do.
+    Own(Arc<[TlsConnector]>),
+}
+
 /// Opens sockets to one endpoint.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     endpoint: Endpoint,
-    tls: Option<TlsConnector>,
+    tls: Tls,
     buffers: Buffers,
     /// Over how many source addresses sockets are spread.
     sources: u8,
@@ -77,11 +87,46 @@ impl Dialer {
     /// `ca` is the certificate (PEM) that a TLS endpoint is checked against.
     pub(crate) fn new(endpoint: Endpoint, ca: Option<&str>, buffers: Buffers, sources: u8) -> Result<Self> {
         let tls = match (endpoint.tls, ca) {
-            (false, _) => None,
-            (true, Some(pem)) => Some(TlsConnector::from(Arc::new(client_config(pem)?))),
+            (false, _) => Tls::Off,
+            (true, Some(pem)) => Tls::Shared(Arc::new(client_config(pem)?)),
             (true, None) => bail!("wss:// needs --ca FILE: the certificate to check the server against"),
         };
         Ok(Self { endpoint, tls, buffers, sources: sources.max(1) })
+    }
+
+    /// The same, where each index up to `count` has tickets of its own. Without TLS nothing changes.
+    pub(crate) fn with_own_tickets(mut self, count: usize) -> Self {
+        if let Tls::Shared(config) = &self.tls {
+            let own = |_| {
+                let mut config = ClientConfig::clone(config);
+                config.resumption = Resumption::in_memory_sessions(1);
+                TlsConnector::from(Arc::new(config))
+            };
+            self.tls = Tls::Own((0..count).map(own).collect());
+        }
+        self
+    }
+
+    /// The same, with a full handshake each time.
+    pub(crate) fn without_tickets(mut self) -> Self {
+        if let Tls::Shared(config) = &self.tls {
+            let mut config = ClientConfig::clone(config);
+            config.resumption = Resumption::disabled();
+            self.tls = Tls::Shared(Arc::new(config));
+        }
+        self
+    }
+
+    pub(crate) const fn is_tls(&self) -> bool {
+        self.endpoint.tls
+    }
+
+    fn connector(&self, index: usize) -> Option<TlsConnector> {
+        match &self.tls {
+            Tls::Off => None,
+            Tls::Shared(config) => Some(TlsConnector::from(Arc::clone(config))),
+            Tls::Own(connectors) => Some(connectors[index % connectors.len()].clone()),
+        }
     }
 
     /// The `index`th connection, TCP and TLS only.
@@ -95,7 +140,7 @@ impl Dialer {
         }
         let stream = socket.connect(to).await.map_err(|error| explain(error, to))?;
         stream.set_nodelay(true)?;
-        match &self.tls {
+        match self.connector(index) {
             None => Ok(Stream::Plain(stream)),
             Some(connector) => {
                 let name = ServerName::IpAddress(to.ip().into());
@@ -164,9 +209,19 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// A session that has yet to connect.
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, last_id: 0, early: VecDeque::new() }
+    }
+
+    /// Whether its TLS was resumed by ticket; `None` without TLS.
+    pub(crate) fn is_resumed(&self) -> Option<bool> {
+        crate::handshake::is_resumed(self.socket.get_ref())
+    }
+
     /// Dials and connects.
     pub(crate) async fn connect(dialer: &Dialer, index: usize, token: &str) -> Result<Self> {
-        let mut link = Self { socket: dialer.dial(index).await?, last_id: 0, early: VecDeque::new() };
+        let mut link = Self::new(dialer.dial(index).await?);
         let connect = Connect { token: token.to_owned(), client: None, resume: Vec::new() };
         link.ask(Command::Connect(connect)).await.context("failed to connect a session")?;
         Ok(link)

@@ -43,18 +43,10 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn validate(&self) -> Result<()> {
-        let descriptors = procfs::descriptor_limit().unwrap_or(u64::MAX);
-        let needed = self.sessions as u64 + 64;
-        if needed > descriptors {
-            bail!(
-                "{} sessions need {needed} descriptors here and {descriptors} are allowed: ulimit -n {needed}",
-                self.sessions
-            );
-        }
         if self.steps == 0 || self.steps > self.sessions {
             bail!("--steps must be 1 to --sessions");
         }
-        Ok(())
+        procfs::require_descriptors(self.sessions as u64)
     }
 }
 

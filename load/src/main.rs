@@ -10,7 +10,9 @@ mod cli;
 mod client;
 #[cfg(test)]
 mod fake;
+mod fanout;
 mod flights;
+mod handshake;
 mod idle;
 mod pair;
 mod procfs;
@@ -18,6 +20,7 @@ mod report;
 mod scan;
 mod spawn;
 mod start;
+mod storm;
 mod stream;
 mod target;
 
@@ -61,10 +64,7 @@ fn run(cli: Cli) -> Result<Vec<String>> {
 
 /// Moves this program to the second core, before it has threads; what it starts has the first one.
 fn pin(command: &Command) -> Result<()> {
-    let (Command::Start { target } | Command::Idle { target, .. } | Command::Chat { target, .. }) = command else {
-        return Ok(());
-    };
-    if target.pin {
+    if command.target().is_some_and(|target| target.pin) {
         let own = std::process::id().to_string();
         let taskset = std::process::Command::new("taskset").args(["-c", "-p", "1", &own]).output();
         let moved = taskset.context("--pin needs `taskset` (util-linux)")?;
@@ -80,6 +80,9 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         Command::Start { .. } => {}
         Command::Idle { settings, .. } => settings.validate()?,
         Command::Chat { settings, .. } => settings.validate()?,
+        Command::Fanout { settings, .. } => settings.validate()?,
+        Command::Handshake { settings, .. } => settings.validate()?,
+        Command::Storm { settings, .. } => settings.validate()?,
         Command::Baseline { listen, certificate, key } => {
             let tls = certificate.as_deref().zip(key.as_deref());
             baseline::serve(*listen, tls, &Tasks::new()).await?;
@@ -99,9 +102,13 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
 /// One run of a scenario, with the baseline before it where that was asked for.
 async fn once(command: &Command) -> Result<Figures> {
     match command {
-        Command::Start { target } => on(Target::server(target).await?, command).await,
+        Command::Start { target } | Command::Storm { target, .. } => on(Target::server(target).await?, command).await,
         Command::Idle { target, against, .. } => compared(target, command, *against, "rss_per_session_bytes").await,
         Command::Chat { target, against, .. } => compared(target, command, *against, "messages_per_s").await,
+        Command::Fanout { target, against, .. } => compared(target, command, *against, "deliveries_per_s").await,
+        Command::Handshake { target, against, .. } => {
+            compared(target, command, *against, "full_handshakes_per_s").await
+        }
         Command::Baseline { .. } => bail!("the baseline is no scenario"),
     }
 }
@@ -135,6 +142,9 @@ async fn on(target: Target, command: &Command) -> Result<Figures> {
         Command::Start { .. } => start::run(&target).await,
         Command::Idle { settings, .. } => idle::run(&target, *settings).await,
         Command::Chat { settings, .. } => chat::run(&target, *settings).await,
+        Command::Fanout { settings, .. } => fanout::run(&target, *settings).await,
+        Command::Handshake { settings, .. } => handshake::run(&target, *settings).await,
+        Command::Storm { settings, .. } => storm::run(&target, *settings).await,
         Command::Baseline { .. } => bail!("the baseline is no scenario"),
     };
     let stopped = target.stop().await;

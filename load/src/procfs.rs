@@ -58,6 +58,15 @@ pub(crate) fn descriptor_limit() -> Option<u64> {
     line.split_ascii_whitespace().nth(3)?.parse().ok()
 }
 
+/// An error that says how to raise the limit, when so many sockets can't be held; the program itself takes a few.
+pub(crate) fn require_descriptors(sockets: u64) -> anyhow::Result<()> {
+    let (needed, allowed) = (sockets + 64, descriptor_limit().unwrap_or(u64::MAX));
+    if needed > allowed {
+        anyhow::bail!("{sockets} sockets need {needed} descriptors and {allowed} are allowed: ulimit -n {needed}");
+    }
+    Ok(())
+}
+
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?.parse().ok()
 }

@@ -1,0 +1,95 @@
+//! `handshake`: TLS connections a second, full and resumed, against what rustls alone can do (the baseline).
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::future::try_join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{
+    client::{Buffers, Dialer},
+    flights::micros,
+    report::{Figures, progress, whole},
+    stream::Stream,
+    target::Target,
+};
+
+/// How to shake hands.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// Connections being made at once.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) at_once: usize,
+    /// Seconds for each of the two kinds.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) seconds: f64,
+}
+
+impl Settings {
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.at_once == 0 {
+            bail!("--at-once must be above 0");
+        }
+        Ok(())
+    }
+}
+
+/// Runs against a server and returns what was measured.
+pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> {
+    let dialer = target.dialer(Buffers::IDLE)?;
+    if !dialer.is_tls() {
+        bail!("`handshake` measures TLS: give --tls, or --url wss://...");
+    }
+    let mut figures = Figures::default();
+    let full = dialer.clone().without_tickets();
+    measure(target, &full, settings, "full", &mut figures).await?;
+    let resumed = dialer.with_own_tickets(settings.at_once);
+    measure(target, &resumed, settings, "resumed", &mut figures).await?;
+    Ok(figures)
+}
+
+async fn measure(
+    target: &Target,
+    dialer: &Dialer,
+    settings: Settings,
+    kind: &str,
+    figures: &mut Figures,
+) -> Result<()> {
+    progress(&format!("{kind} handshakes"));
+    let (start, before) = (Instant::now(), target.read());
+    let end = start + Duration::from_secs_f64(settings.seconds);
+    let counts = try_join_all((0..settings.at_once).map(|index| shake(dialer, index, end))).await?;
+    let elapsed = start.elapsed().as_secs_f64();
+    let made: u64 = counts.iter().map(|(made, _)| made).sum();
+    let resumed: u64 = counts.iter().map(|(_, resumed)| resumed).sum();
+    figures.set(format!("{kind}_handshakes_per_s"), whole(made) / elapsed);
+    figures.set(format!("{kind}_by_ticket_percent"), 100.0 * whole(resumed) / whole(made.max(1)));
+    if let (Some(before), Some(after)) = (before, target.read()) {
+        let busy = after.cpu.saturating_sub(before.cpu);
+        figures.set(format!("{kind}_server_cpu_us"), whole(micros(busy)) / whole(made.max(1)));
+    }
+    Ok(())
+}
+
+/// One connection after the other, each with a short request: its answer brings the ticket along. Returns how many were made,
+/// and how many of them by ticket.
+async fn shake(dialer: &Dialer, index: usize, end: Instant) -> Result<(u64, u64)> {
+    let (mut made, mut by_ticket) = (0, 0);
+    while Instant::now() < end {
+        let mut stream = dialer.dial_stream(index).await?;
+        stream.write_all(b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        // The baseline answers what is no WebSocket by ending the connection; the ticket has come all the same.
+        stream.read_u8().await.ok();
+        made += 1;
+        by_ticket += u64::from(is_resumed(&stream).context("this connection has no TLS")?);
+    }
+    Ok((made, by_ticket))
+}
+
+/// Whether a connection was made by ticket; `None` without TLS.
+pub(crate) fn is_resumed(stream: &Stream) -> Option<bool> {
+    match stream {
+        Stream::Plain(_) => None,
+        Stream::Tls(stream) => Some(stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed)),
+    }
+}

@@ -1,0 +1,178 @@
+//! `storm`: everybody is cut off at once and comes back at once. How long until all are back, and is anything missing?
+//!
+//! Each visitor has a conversation. While all are away an agent writes one message into each; whoever resumes must be given
+//! exactly that one, no less and no more. With TLS each visitor keeps its own ticket, as browsers do.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use deskbell::{
+    domain::{Key, Lane},
+    ids::ConversationId,
+    protocol::client::{Availability, Body, Command, Connect, Open, Position, Send, SetAvailability},
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
+
+use crate::{
+    client::{Buffers, Dialer, Link},
+    flights::{histogram, micros},
+    procfs,
+    report::{Figures, NOT_RESUMED, progress, remark, whole},
+    target::{Target, Tokens},
+};
+
+const SETUPS_AT_ONCE: usize = 64;
+/// How many times a visitor tries before it counts as lost; between tries it waits as the widget does.
+const TRIES: u32 = 6;
+/// The first wait after a failure; it doubles.
+const BACKOFF: Duration = Duration::from_millis(500);
+
+/// How to storm.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// Visitors, each with one conversation.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) sessions: usize,
+}
+
+impl Settings {
+    pub(crate) fn validate(self) -> Result<()> {
+        procfs::require_descriptors(self.sessions as u64 + 1)
+    }
+}
+
+/// A visitor's place, kept while it is away.
+struct Place {
+    index: usize,
+    conversation: ConversationId,
+    epoch: String,
+    seq: u64,
+}
+
+/// How a return went.
+struct Return {
+    took: Duration,
+    tries: u32,
+    /// In words, if the conversation did not go on as it should.
+    wrong: Option<String>,
+}
+
+/// Runs against a server and returns what was measured.
+pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> {
+    let dialer = target.dialer(Buffers::IDLE)?.with_own_tickets(settings.sessions);
+    let tokens =
+        target.tokens(settings.sessions, 1).await?.context("the baseline keeps nothing that could be resumed")?;
+    let setups = (0..settings.sessions).map(|index| open(&dialer, &tokens, index));
+    let sessions: Vec<(Place, Link)> = stream::iter(setups).buffer_unordered(SETUPS_AT_ONCE).try_collect().await?;
+    remark(&format!("{} sessions are open; cutting them", sessions.len()));
+    let (mut places, links): (Vec<_>, Vec<_>) = sessions.into_iter().unzip();
+    drop(links);
+
+    speak(&dialer, &tokens, &mut places).await?;
+    let (start, before) = (Instant::now(), target.read());
+    let mut returns: Vec<_> = places.iter().map(|place| come_back(&dialer, &tokens, place)).collect();
+    let mut back = stream::iter(returns.drain(..)).buffer_unordered(settings.sessions);
+    let mut results = Vec::with_capacity(settings.sessions);
+    while let Some(result) = back.next().await {
+        results.push(result);
+        if results.len().is_multiple_of(1000) {
+            progress(&format!("{} of {} are back", results.len(), settings.sessions));
+        }
+    }
+    let elapsed = start.elapsed();
+    drop(back);
+    let mut figures = judge(&results, elapsed);
+    if let (Some(before), Some(after)) = (before, target.read()) {
+        figures.set("server_cpu_s", after.cpu.saturating_sub(before.cpu).as_secs_f64());
+        figures.set("server_rss_mb", whole(after.rss) / 1e6);
+    }
+    Ok(figures)
+}
+
+async fn open(dialer: &Dialer, tokens: &Tokens, index: usize) -> Result<(Place, Link)> {
+    let mut link = Link::connect(dialer, index, tokens.visitor(index)).await?;
+    let key = Key::parse("v-0").context("a key of letters and digits was refused")?;
+    let body = Body { text: format!("{index}.0.0 hello") };
+    let opened = link.ask(Command::Open(Open { key, body, fields: None, page: None })).await?;
+    let conversation = opened["conversation"].as_str().context("`open` gave no conversation")?.parse()?;
+    let epoch = opened["epoch"].as_str().context("`open` gave no epoch")?.to_owned();
+    let seq = opened["seq"].as_u64().context("`open` gave no seq")?;
+    Ok((Place { index, conversation, epoch, seq }, link))
+}
+
+/// An agent writes one message into each conversation; a place becomes the one before it, as of a visitor who saw all else.
+async fn speak(dialer: &Dialer, tokens: &Tokens, places: &mut [Place]) -> Result<()> {
+    let mut agent = Link::connect(dialer, 0, tokens.agent(0)).await?;
+    agent.ask(Command::Availability(SetAvailability { status: Availability::Away })).await?;
+    for place in places {
+        let key = Key::parse("a-0").context("a key of letters and digits was refused")?;
+        let body = Body { text: format!("{}.1.0 while you were away", place.index) };
+        let sent = agent.ask(Command::Send(Send { conversation: place.conversation, key, body })).await?;
+        place.seq = sent["seq"].as_u64().context("`send` gave no seq")? - 1;
+    }
+    agent.close().await;
+    Ok(())
+}
+
+/// Comes back, trying again as a client does; the link is dropped only when everybody has tried.
+async fn come_back(dialer: &Dialer, tokens: &Tokens, place: &Place) -> (Return, Option<Link>) {
+    let start = Instant::now();
+    let mut why = String::new();
+    for tries in 1..=TRIES {
+        match resume(dialer, tokens, place).await {
+            Ok((link, wrong)) => return (Return { took: start.elapsed(), tries, wrong }, Some(link)),
+            Err(error) => why = format!("{error:#}"),
+        }
+        tokio::time::sleep(BACKOFF * 2_u32.pow(tries - 1)).await;
+    }
+    (Return { took: start.elapsed(), tries: TRIES, wrong: Some(format!("never came back: {why}")) }, None)
+}
+
+async fn resume(dialer: &Dialer, tokens: &Tokens, place: &Place) -> Result<(Link, Option<String>)> {
+    let mut link = Link::new(dialer.dial(place.index).await?);
+    let position =
+        Position { conversation: place.conversation, epoch: place.epoch.clone(), lane: Lane::Thread, seq: place.seq };
+    let token = tokens.visitor(place.index).to_owned();
+    let connected = link.ask(Command::Connect(Connect { token, client: None, resume: vec![position] })).await?;
+    Ok((link, amiss(&connected, place)))
+}
+
+/// What is wrong with how a conversation goes on, in words.
+fn amiss(connected: &Value, place: &Place) -> Option<String> {
+    let name = place.conversation.to_string();
+    let resumed = connected["conversations"].as_array()?.iter().find(|one| one["conversation"] == name.as_str());
+    let Some(resumed) = resumed else { return Some("the conversation is not there".to_owned()) };
+    let entries: Vec<_> = resumed["entries"].as_array().into_iter().flatten().map(|entry| &entry["seq"]).collect();
+    let goes_on = resumed["resumed"] == true && entries.len() == 1 && *entries[0] == place.seq + 1;
+    (!goes_on).then(|| format!("after {} came {entries:?}, resumed: {}", place.seq, resumed["resumed"]))
+}
+
+fn judge(results: &[(Return, Option<Link>)], elapsed: Duration) -> Figures {
+    let (mut times, mut retried, mut wrong) = (histogram(), 0, 0);
+    let (mut tls, mut by_ticket) = (0, 0);
+    for (result, link) in results {
+        times.saturating_record(micros(result.took));
+        retried += u64::from(result.tries > 1);
+        if let Some(what) = &result.wrong {
+            wrong += 1;
+            if wrong <= 5 {
+                remark(what);
+            }
+        }
+        if let Some(resumed) = link.as_ref().and_then(Link::is_resumed) {
+            tls += 1;
+            by_ticket += u64::from(resumed);
+        }
+    }
+    let mut figures = Figures::default();
+    figures.set("all_back_s", elapsed.as_secs_f64());
+    figures.set_latency("back", &times);
+    figures.set("returns_per_s", whole(results.len() as u64) / elapsed.as_secs_f64());
+    figures.set("retried", whole(retried));
+    if tls > 0 {
+        figures.set("tls_resumed_percent", 100.0 * whole(by_ticket) / whole(tls));
+    }
+    figures.set(NOT_RESUMED, whole(wrong));
+    figures
+}
