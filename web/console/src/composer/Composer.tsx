@@ -1,5 +1,5 @@
 import type { Conversation } from "@deskbell/client";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { ToggleButton, ToggleButtonGroup, TooltipTrigger } from "react-aria-components";
 import { agent, me, useMayWrite } from "../app/agent.ts";
 import { useT } from "../i18n/locale.ts";
@@ -8,7 +8,7 @@ import { Icon } from "../ui/Icon.tsx";
 import css from "./Composer.module.css";
 import { type Mode, setDraft, setMode, useDraft, useDrafts } from "./drafts.ts";
 import { Field } from "./Field.tsx";
-import { type Change, changeSince } from "./hold.ts";
+import { type Change, holdFor } from "./hold.ts";
 import { Colleagues, Held, ReadOnly } from "./Notices.tsx";
 import { LIMIT, lengthOf } from "./length.ts";
 import { useSeen } from "./useSeen.ts";
@@ -37,17 +37,19 @@ function Writing({ conversation, name, closed, mode }: ComposerProps & { mode: M
   const { id } = conversation;
   const draft = useDraft(id, mode);
   const [held, setHeld] = useState<Change | null>(null);
+  const began = useRef(0);
   const seenNow = useSeen(conversation);
   const text = draft?.text ?? "";
   const length = lengthOf(text);
   const change = (next: string): void => {
+    if (text === "") began.current = Date.now();
     setDraft(id, mode, next, text === "" ? conversation.thread.last : seenNow(draft?.seen ?? 0));
     if (mode === "reply") agent.typing(id, next.trim() !== "");
     if (next === "") setHeld(null);
   };
   const send = (): void => {
     if (text.trim() === "" || length > LIMIT) return;
-    const changed = mode === "reply" ? changeSince(conversation.thread.entries, draft?.seen ?? 0, me()) : null;
+    const changed = mode === "reply" ? holdFor(conversation.thread.entries, draft?.seen ?? 0, me(), Date.now() - began.current) : null;
     if (changed !== null && held?.seq !== changed.seq) return setHeld(changed);
     setHeld(null);
     setDraft(id, mode, "", 0);

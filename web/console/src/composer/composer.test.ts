@@ -1,7 +1,7 @@
 import type { Entry, Sender } from "@deskbell/client";
 import { beforeEach, describe, expect, it } from "vitest";
 import { draftOf, forgetDrafts, fresh, loadDrafts, saveDrafts, setDraft, useDrafts } from "./drafts.ts";
-import { changeSince } from "./hold.ts";
+import { changeSince, holdFor } from "./hold.ts";
 import { lengthOf, LIMIT } from "./length.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -61,6 +61,12 @@ describe("holding a reply", () => {
   it("names the visitor's message, and a colleague's before it", () => {
     expect(changeSince([says(1, visitor), says(2, visitor)], 1, "me")).toMatchObject({ kind: "visitor", seq: 2 });
     expect(changeSince([says(2, other), says(3, visitor)], 1, "me")).toMatchObject({ kind: "colleague", name: "Katherine", seq: 2 });
+  });
+
+  it("lets through what was written in one go, but not past a colleague", () => {
+    expect(holdFor([says(2, visitor)], 1, "me", 300)).toBeNull();
+    expect(holdFor([says(2, visitor)], 1, "me", 3_000)).toMatchObject({ kind: "visitor" });
+    expect(holdFor([says(2, other)], 1, "me", 300)).toMatchObject({ kind: "colleague" });
   });
 
   it("notices that the conversation was closed", () => {

@@ -3,6 +3,9 @@ import type { Entry } from "@deskbell/client";
 /** A message of the visitor that was in sight for this long counts as read by whoever types on. */
 export const SEEN_MS = 1_500;
 
+/** A text sent this soon after its first letter was decided on in one go; another line of the visitor does not hold it. */
+const AT_ONCE_MS = 1_000;
+
 /** What happened in a thread while a reply was being written. */
 export interface Change {
   readonly kind: "visitor" | "colleague" | "closed";
@@ -22,6 +25,12 @@ export function changeSince(entries: readonly Entry[], seen: number, me: string)
     if (change !== null && (found === null || weight(change) >= weight(found))) found = change;
   }
   return found;
+}
+
+/** The change that a reply is to be held for, if any. `tookMs` is the time since its first letter. */
+export function holdFor(entries: readonly Entry[], seen: number, me: string, tookMs: number): Change | null {
+  const change = changeSince(entries, seen, me);
+  return change?.kind === "visitor" && tookMs < AT_ONCE_MS ? null : change;
 }
 
 function changeOf(entry: Entry, me: string): Change | null {
