@@ -82,7 +82,8 @@ impl Desk {
             if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
                 return Ok(Written { entry: first, duplicate: true });
             }
-            let drafts = conversation::decide(&loaded.state, &caller.actor, command.clone(), key.clone())?;
+            let actor = named(&caller.actor, &loaded.state);
+            let drafts = conversation::decide(&loaded.state, &actor, command.clone(), key.clone())?;
             let before = Arc::clone(&loaded.state);
             let step = Step::of(&before, drafts, caller.session, self.clock.now());
             match self.append(&before, &step, None).await {
@@ -274,6 +275,14 @@ impl Desk {
         let agent = project.attendance.lock().assignable(to);
         Ok(agent
             .ok_or_else(|| Refusal::Conflict("no agent of this project with that id takes conversations".to_owned()))?)
+    }
+}
+
+/// The actor with the name that it is known by in this conversation: a visitor may have given one when it opened it.
+fn named(actor: &Actor, state: &Conversation) -> Actor {
+    match actor {
+        Actor::Visitor { id, name: None } => Actor::Visitor { id: *id, name: state.visitor_name.clone() },
+        known => known.clone(),
     }
 }
 
