@@ -199,7 +199,7 @@ impl Prepared {
     /// Opens the doors. `demo` is the public key of the project whose demo page is shown.
     pub fn open(self, demo: Option<String>) -> Result<Running, Error> {
         let Self { begun, public, admin, node } = self;
-        let signals = Signals::listen().map_err(Error::Signals)?;
+        let signals = Signals::listen(node.tls.is_none()).map_err(Error::Signals)?;
         let public_url = node.own_origins.first().cloned().unwrap_or_else(|| Origin::of_address(public.address, false));
         let site = Site {
             public_url: public_url.clone(),

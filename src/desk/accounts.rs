@@ -9,7 +9,11 @@ mod changes;
 mod revoked;
 mod visitors;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -96,6 +100,8 @@ pub struct Options {
 struct Projects {
     by_key: HashMap<String, Arc<ProjectRecord>>,
     by_id: HashMap<ProjectId, Arc<ProjectRecord>>,
+    /// Every origin on any list.
+    origins: HashSet<Origin>,
 }
 
 /// The accounts of this server. Shared by all who let somebody in.
@@ -149,8 +155,7 @@ impl Accounts {
     /// Whether a page of `origin` may open sockets at all: before there is a token to ask for its project.
     pub fn knows_origin(&self, origin: &str) -> bool {
         let Ok(origin) = origin.parse::<Origin>() else { return false };
-        let projects = self.projects.load();
-        self.is_own(&origin) || projects.by_id.values().any(|project| lists(project, &origin))
+        self.is_own(&origin) || self.projects.load().origins.contains(&origin)
     }
 
     /// Whether a page of `origin` may have the session of `claims`. Programs that are no browsers send none.
@@ -184,6 +189,7 @@ impl Accounts {
     async fn read_projects(&self) -> Result<(), log::Error> {
         let mut projects = Projects::default();
         for project in self.log.projects().await? {
+            projects.origins.extend(project.origins.iter().filter_map(|origin| origin.parse().ok()));
             let project = Arc::new(project);
             projects.by_key.insert(project.public_key.clone(), Arc::clone(&project));
             projects.by_id.insert(project.id, project);

@@ -74,7 +74,7 @@ fn vouched(secret: &str, subject: &str) -> String {
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
 }
 
-fn is_unauthorized<T>(result: Result<T, Denied>) -> bool {
+fn is_unauthorized<T>(result: &Result<T, Denied>) -> bool {
     matches!(result, Err(Denied::Unauthorized(_)))
 }
 
@@ -89,7 +89,7 @@ async fn a_visitor_comes_back_as_the_same_one() {
     let claims = world.accounts.verify(&again.token).unwrap();
     assert_eq!((claims.project, claims.subject), (project.id, first.visitor.as_uuid()));
     assert!(world.accounts.verify(&first.resume).is_err(), "a resume token opens no socket");
-    assert!(is_unauthorized(world.ask(Asked { resume: Some(&first.token), ..asked(&project) })));
+    assert!(is_unauthorized(&world.ask(Asked { resume: Some(&first.token), ..asked(&project) })));
 }
 
 #[tokio::test]
@@ -97,9 +97,9 @@ async fn another_projects_tokens_are_worth_nothing() {
     let world = World::new().await;
     let (here, there) = (world.project().await, world.project().await);
     let theirs = world.ask(asked(&there)).unwrap();
-    assert!(is_unauthorized(world.ask(Asked { resume: Some(&theirs.resume), ..asked(&here) })));
+    assert!(is_unauthorized(&world.ask(Asked { resume: Some(&theirs.resume), ..asked(&here) })));
     let identity = vouched(there.identity_secret.as_deref().unwrap(), "ada");
-    assert!(is_unauthorized(world.ask(Asked { identity: Some(&identity), ..asked(&here) })));
+    assert!(is_unauthorized(&world.ask(Asked { identity: Some(&identity), ..asked(&here) })));
     assert_eq!(world.ask(Asked { project: "nothing", ..asked(&here) }).err(), Some(Denied::NotFound));
 }
 
@@ -128,7 +128,7 @@ async fn signed_out_of_the_site_it_is_somebody_else() {
     let next = world.ask(Asked { resume: Some(&known.resume), ..asked(&project) }).unwrap();
     assert!(next.visitor != known.visitor && !next.identified);
     world.accounts.change_project(ProjectRecord { identity_required: true, ..project.clone() }).await.unwrap();
-    assert!(is_unauthorized(world.ask(asked(&project))));
+    assert!(is_unauthorized(&world.ask(asked(&project))));
     assert!(world.ask(Asked { identity: Some(&identity), ..asked(&project) }).is_ok());
 }
 
@@ -159,14 +159,14 @@ async fn a_sign_in_ends_when_it_is_idle_and_in_any_case_after_a_week() {
     let secret = world.signed_in().await;
     assert_eq!(world.accounts.agent_token(&secret).await.unwrap().agent.email, "grace@example.org");
     world.clock.set(NOW + 9 * HOUR);
-    assert!(is_unauthorized(world.accounts.agent_token(&secret).await));
+    assert!(is_unauthorized(&world.accounts.agent_token(&secret).await));
     let busy = world.signed_in().await;
     for hour in (9..9 + 7 * 24).step_by(6) {
         world.clock.set(NOW + hour * HOUR);
         assert!(world.accounts.agent_token(&busy).await.is_ok(), "hour {hour}");
     }
     world.clock.set(NOW + (10 + 7 * 24) * HOUR);
-    assert!(is_unauthorized(world.accounts.agent_token(&busy).await));
+    assert!(is_unauthorized(&world.accounts.agent_token(&busy).await));
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn signing_out_ends_the_sockets() {
     world.accounts.sign_out(&secret).await.unwrap();
     assert_eq!(*heard.lock(), [(Topic::Control, Message::Revoked(Revocation::Session(session)))]);
     assert_eq!(world.accounts.verify(&token), Err(TokenError::Revoked));
-    assert!(is_unauthorized(world.accounts.agent_token(&secret).await));
+    assert!(is_unauthorized(&world.accounts.agent_token(&secret).await));
 }
 
 #[tokio::test]
@@ -196,8 +196,8 @@ async fn another_role_ends_tokens_and_the_next_one_has_it() {
     let after = world.accounts.agent_token(&secret).await.unwrap().token;
     assert_eq!(world.accounts.verify(&after).unwrap().role, Some(Role::Viewer));
     world.accounts.change_agent(agent, AgentChange::Disabled(true)).await.unwrap();
-    assert!(is_unauthorized(world.accounts.agent_token(&secret).await));
-    assert!(is_unauthorized(world.accounts.sign_in("grace@example.org", PASSWORD, None).await));
+    assert!(is_unauthorized(&world.accounts.agent_token(&secret).await));
+    assert!(is_unauthorized(&world.accounts.sign_in("grace@example.org", PASSWORD, None).await));
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn guesses_are_counted_by_account_and_by_address() {
     let address = |text: &str| Some(text.parse().unwrap());
     for _ in 0..10 {
         let guess = world.accounts.sign_in("grace@example.org", "wrong wrong wrong", address("203.0.113.9")).await;
-        assert!(is_unauthorized(guess));
+        assert!(is_unauthorized(&guess));
     }
     for (email, from) in [("grace@example.org", "198.51.100.1"), ("nobody@example.org", "203.0.113.9")] {
         let refused = world.accounts.sign_in(email, PASSWORD, address(from)).await;
