@@ -18,9 +18,10 @@ use crate::{
     check::Verdict,
     client::{Buffers, Dialer},
     flights::{Meter, micros},
-    pair::{AGENT, Order, Pair, Side, Talk, VISITOR},
+    pair::{AGENT, Pair, Talk, VISITOR},
     procfs::{self, Reading},
     report::{Figures, micros_as_ms, progress, remark, whole},
+    side::{Order, Side},
     target::{Target, Tokens},
 };
 
@@ -51,6 +52,9 @@ pub(crate) struct Settings {
     /// Seconds that the last messages may take to arrive once nobody sends any more.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) last_call: f64,
+    /// Kill the server (SIGKILL) after so many measured seconds and start it again on the same data.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) kill_after: Option<f64>,
 }
 
 impl Settings {
@@ -77,7 +81,9 @@ async fn open_all(dialer: &Dialer, tokens: &Tokens, settings: Settings, meter: &
     let openings = (0..settings.pairs).map(|index| {
         let talk = Talk::new(index, settings.bytes, Arc::clone(meter));
         async move {
-            let pair = Pair::open(dialer, [tokens.visitor(index), tokens.agent(index)], talk).await;
+            let pair =
+                Pair::open(dialer, [tokens.visitor(index), tokens.agent(index)], talk, settings.kill_after.is_some())
+                    .await;
             pair.with_context(|| format!("failed to set up conversation {index}"))
         }
     });
@@ -100,7 +106,7 @@ async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: 
         start_side(agent, &mut orderers[AGENT], &background);
     }
     let pacer = begin(&talks, &orderers, settings);
-    let figures = measure(target, settings, meter).await;
+    let figures = measure(target, settings, meter).await?;
     answer(&talks, false);
     let late = match pacer {
         Some(pacer) => pacer.await.context("the pacer broke")?,
@@ -172,17 +178,25 @@ impl Plan {
 }
 
 /// Waits through warm-up and measured time, showing progress; returns rates and CPU.
-async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Figures {
+async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Result<Figures> {
     watch("warming up", Duration::from_secs_f64(settings.warm_up), meter).await;
     let (start, from) = (Instant::now(), meter.total());
     let (server, own, machine) = (target.read(), procfs::read(std::process::id()), procfs::machine_cpu());
     meter.measure(true);
-    watch("measuring", Duration::from_secs_f64(settings.seconds), meter).await;
+    let watching = watch("measuring", Duration::from_secs_f64(settings.seconds), meter);
+    let ((), killed) = tokio::join!(watching, kill(target, settings));
     meter.measure(false);
     let (elapsed, landed) = (start.elapsed().as_secs_f64(), whole(meter.total() - from));
 
     let mut figures = Figures::default();
     figures.set("messages_per_s", landed / elapsed);
+    if let Some((at, ready)) = killed? {
+        let (returns, last) = meter.returns();
+        figures.set("killed_to_ready_ms", micros_as_ms(micros(ready)));
+        figures.set("returns", whole(returns));
+        figures.set("killed_to_all_back_ms", last.map_or(f64::NAN, |last| micros_as_ms(micros(last - at))));
+        return Ok(figures);
+    }
     let mut ours = Duration::ZERO;
     if let (Some(before), Some(after)) = (server, target.read()) {
         set_cpu(&mut figures, "server", before, after, elapsed);
@@ -200,7 +214,16 @@ async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Figures 
         let others = after.saturating_sub(before).saturating_sub(ours);
         figures.set("others_cpu_percent", 100.0 * others.as_secs_f64() / elapsed);
     }
-    figures
+    Ok(figures)
+}
+
+/// Kills the server when it is time and starts it again; returns when that was, and how long until it was ready again.
+async fn kill(target: &Target, settings: Settings) -> Result<Option<(Instant, Duration)>> {
+    let Some(after) = settings.kill_after else { return Ok(None) };
+    tokio::time::sleep(Duration::from_secs_f64(after)).await;
+    let at = Instant::now();
+    target.kill_and_start().await?;
+    Ok(Some((at, at.elapsed())))
 }
 
 fn set_cpu(figures: &mut Figures, who: &str, before: Reading, after: Reading, elapsed: f64) {

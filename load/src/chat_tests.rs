@@ -7,8 +7,16 @@ use crate::{
     spawn::Mint,
 };
 
-const SHORT: Settings =
-    Settings { pairs: 4, rate: None, in_flight: 2, bytes: 64, seconds: 0.3, warm_up: 0.05, last_call: 0.5 };
+const SHORT: Settings = Settings {
+    pairs: 4,
+    rate: None,
+    in_flight: 2,
+    bytes: 64,
+    seconds: 0.3,
+    warm_up: 0.05,
+    last_call: 0.5,
+    kill_after: None,
+};
 
 async fn against(breach: Breach, settings: Settings) -> Figures {
     let mint = Mint::ready_made(vec!["visitor".into()], vec!["agent".into()]);

@@ -87,6 +87,8 @@ pub(crate) struct Meter {
     landed: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
     disconnects: Mutex<BTreeMap<String, u64>>,
+    /// How many sides came back, and when the last one did.
+    returns: Mutex<(u64, Option<Instant>)>,
 }
 
 impl Meter {
@@ -99,6 +101,7 @@ impl Meter {
             landed: AtomicU64::new(0),
             errors: Mutex::default(),
             disconnects: Mutex::default(),
+            returns: Mutex::default(),
         }
     }
 
@@ -135,6 +138,17 @@ impl Meter {
     /// A session ended that should not have.
     pub(crate) fn disconnected(&self, why: String) {
         *self.disconnects.lock().entry(why).or_default() += 1;
+    }
+
+    /// A side is back.
+    pub(crate) fn returned(&self) {
+        let mut returns = self.returns.lock();
+        *returns = (returns.0 + 1, Some(Instant::now()));
+    }
+
+    /// How many sides came back, and when the last one did.
+    pub(crate) fn returns(&self) -> (u64, Option<Instant>) {
+        *self.returns.lock()
     }
 
     /// Refusals by code and endings by reason.

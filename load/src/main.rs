@@ -18,6 +18,7 @@ mod pair;
 mod procfs;
 mod report;
 mod scan;
+mod side;
 mod spawn;
 mod start;
 mod storm;

@@ -85,13 +85,13 @@ impl Certificate {
 }
 
 /// Returns when the admin listener's `/readyz` says 200.
-pub(crate) async fn ready(admin: SocketAddr, mut child: Option<&mut Child>) -> Result<()> {
+pub(crate) async fn ready(admin: SocketAddr, child: &mut Child) -> Result<()> {
     let end = Instant::now() + STARTING;
     while Instant::now() < end {
         if is_ready(admin).await {
             return Ok(());
         }
-        if let Some(status) = child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+        if let Some(status) = child.try_wait()? {
             bail!("the server ended with {status} before it was ready");
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -1,8 +1,10 @@
 //! What is measured: a server that runs already, one that is started for the run, or the baseline.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -11,6 +13,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    sync::Mutex,
 };
 
 use crate::{
@@ -79,14 +82,34 @@ impl Tokens {
     }
 }
 
+/// How a server was started, to start it again.
+struct Launch {
+    program: PathBuf,
+    config: PathBuf,
+    admin: SocketAddr,
+    pin: bool,
+}
+
+impl Launch {
+    async fn start(&self) -> Result<Child> {
+        let mut command = pinned(&self.program, self.pin);
+        command.arg("serve").arg("--config").arg(&self.config).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.kill_on_drop(true).spawn().context("failed to start the server")?;
+        spawn::ready(self.admin, &mut child).await?;
+        Ok(child)
+    }
+}
+
 /// A server under measurement. What was started for it ends with it.
 pub(crate) struct Target {
     endpoint: Endpoint,
     ca: Option<String>,
     sources: u8,
-    pid: Option<u32>,
+    /// 0: not known.
+    pid: AtomicU32,
     mint: Option<Mint>,
-    child: Option<Child>,
+    child: Mutex<Option<Child>>,
+    launch: Option<Launch>,
     folder: Option<TempDir>,
     started_in: Option<Duration>,
 }
@@ -113,9 +136,10 @@ impl Target {
             endpoint: Endpoint::parse(url)?,
             ca,
             sources: options.sources,
-            pid: options.pid,
+            pid: AtomicU32::new(options.pid.unwrap_or_default()),
             mint: Some(mint),
-            child: None,
+            child: Mutex::default(),
+            launch: None,
             folder: None,
             started_in: None,
         })
@@ -123,14 +147,15 @@ impl Target {
 
     /// Something that listens within this test; the baseline when it needs no tokens.
     #[cfg(test)]
-    pub(crate) fn at(address: std::net::SocketAddr, mint: Option<Mint>) -> Self {
+    pub(crate) fn at(address: SocketAddr, mint: Option<Mint>) -> Self {
         Self {
             endpoint: Endpoint { tls: false, address },
             ca: None,
             sources: 1,
-            pid: None,
+            pid: AtomicU32::default(),
             mint,
-            child: None,
+            child: Mutex::default(),
+            launch: None,
             folder: None,
             started_in: None,
         }
@@ -140,23 +165,21 @@ impl Target {
         let folder = folder(options)?;
         let plan = spawn::Plan::write(folder.path(), options.tls)?;
         let mint = Mint::with_new_project(program(options)?, plan.config.clone()).await?;
+        let launch = Launch { program: mint.program.clone(), config: plan.config, admin: plan.admin, pin: options.pin };
         let began = Instant::now();
-        let mut command = pinned(&mint.program, options.pin);
-        command.arg("serve").arg("--config").arg(&plan.config).stdin(Stdio::null()).stdout(Stdio::null());
-        let child = command.kill_on_drop(true).spawn().context("failed to start the server")?;
-        let mut target = Self {
+        let child = launch.start().await?;
+        let started_in = Some(began.elapsed());
+        Ok(Self {
             endpoint: Endpoint { tls: options.tls, address: plan.listen },
             ca: plan.certificate,
             sources: options.sources,
-            pid: child.id(),
+            pid: AtomicU32::new(child.id().unwrap_or_default()),
             mint: Some(mint),
-            child: Some(child),
+            child: Mutex::new(Some(child)),
+            launch: Some(launch),
             folder: Some(folder),
-            started_in: None,
-        };
-        spawn::ready(plan.admin, target.child.as_mut()).await?;
-        target.started_in = Some(began.elapsed());
-        Ok(target)
+            started_in,
+        })
     }
 
     /// The baseline, as another process of this program, on the same terms as the server.
@@ -179,9 +202,10 @@ impl Target {
             endpoint: Endpoint { tls: options.tls, address },
             ca,
             sources: options.sources,
-            pid: child.id(),
+            pid: AtomicU32::new(child.id().unwrap_or_default()),
             mint: None,
-            child: Some(child),
+            child: Mutex::new(Some(child)),
+            launch: None,
             folder: Some(folder),
             started_in: None,
         })
@@ -205,7 +229,7 @@ impl Target {
 
     /// Memory and CPU of the server now.
     pub(crate) fn read(&self) -> Option<Reading> {
-        self.pid.and_then(procfs::read)
+        procfs::read(self.pid.load(Ordering::Relaxed))
     }
 
     /// From the start of the process to its being ready, if it was started for this run.
@@ -218,9 +242,22 @@ impl Target {
         self.folder.as_ref().and_then(|folder| spawn::disk_sync_p99(folder.path()).ok())
     }
 
+    /// Kills the server as a crash would, and starts it again on what it has left; returns when it is ready.
+    pub(crate) async fn kill_and_start(&self) -> Result<()> {
+        let launch = self.launch.as_ref().context("only a server that was started for the run can be killed")?;
+        let mut child = self.child.lock().await;
+        if let Some(running) = child.as_mut() {
+            running.kill().await.context("failed to kill the server")?;
+        }
+        let started = launch.start().await?;
+        self.pid.store(started.id().unwrap_or_default(), Ordering::Relaxed);
+        *child = Some(started);
+        Ok(())
+    }
+
     /// Ends what was started, as an operator would.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
+    pub(crate) async fn stop(self) -> Result<()> {
+        let Some(mut child) = self.child.lock().await.take() else { return Ok(()) };
         if let Some(pid) = child.id() {
             Command::new("kill").args(["-TERM", &pid.to_string()]).status().await.context("failed to run `kill`")?;
         }
