@@ -16,8 +16,6 @@ const library = (entry, formats) => ({ entry, formats });
 async function buildApp() {
   const [{ output }] = await build({
     ...common,
-    // Calls of `h` are smaller than those of the automatic runtime, which brings a module of its own.
-    oxc: { jsx: { runtime: "classic", pragma: "h", pragmaFrag: "Fragment" }, jsxInject: 'import { h, Fragment } from "preact"' },
     build: {
       outDir: resolve(dist, "w"),
       emptyOutDir: true,

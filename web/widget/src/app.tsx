@@ -1,5 +1,5 @@
 // The app behind the launcher: fetched when a visitor turns to it.
-import { render } from "preact";
+import { h, render } from "preact";
 import { carryOut } from "./chat/calls.ts";
 import { Chat, isPhone } from "./chat/chat.ts";
 import { wear } from "./view/wear.ts";

@@ -1,4 +1,5 @@
 // What happens when a message arrives: the sound, the page's listeners, the words for screen readers.
+import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Chat } from "../chat/chat.ts";
 import { ring } from "./sound.ts";

@@ -1,4 +1,6 @@
 // Initials on a colour that stays with the person.
+import { h } from "preact";
+
 const HUES = 6;
 
 /** The first letters of the first and the last word of a name. */

@@ -1,5 +1,6 @@
 // The end of a conversation: asking whether to end it, the rating, and starting anew.
 import type { Conversation } from "@deskbell/client";
+import { h } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Chat } from "../chat/chat.ts";
 import { Icon } from "../view/icon.tsx";

@@ -1,3 +1,4 @@
+import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Chat } from "../chat/chat.ts";
 
@@ -9,6 +10,8 @@ export function ConnectionBar({ chat }: { chat: Chat }) {
   const { t } = chat.language;
   const { state, reason } = chat.visitor.status.getSnapshot();
   const notice = chat.visitor.notice.getSnapshot();
+  // Before the server has ever answered there is no connection that could be lost: down, or this site may not chat with it.
+  const known = chat.visitor.profile.getSnapshot() !== null;
   const late = useLate(state === "waiting" || state === "connecting");
   useEffect(() => {
     if (reason === "forbidden" || reason === "unknown_project")
@@ -26,7 +29,7 @@ export function ConnectionBar({ chat }: { chat: Chat }) {
   if (late)
     return (
       <p class="bar" role="status" data-testid="offline">
-        {t(navigator.onLine ? "offline.retrying" : "offline.bar")}
+        {t(!navigator.onLine ? "offline.bar" : known ? "offline.retrying" : "error.unavailable")}
       </p>
     );
   return notice ? (

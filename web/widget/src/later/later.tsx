@@ -1,5 +1,6 @@
 // The second half of the app: all that only a conversation needs. It is fetched while the visitor reads the welcome.
 import type { Conversation } from "@deskbell/client";
+import { Fragment, h } from "preact";
 import type { Chat } from "../chat/chat.ts";
 import more from "../i18n/en.later.json";
 import { addEnglish } from "../i18n/index.ts";
@@ -50,8 +51,15 @@ export function Below({ chat, conversation }: Around) {
   );
 }
 
-function Queue({ chat, conversation: { queue } }: { chat: Chat; conversation: Conversation }) {
+// Whoever waits learns for how long, or that nobody is there.
+function Queue({ chat, conversation: { queue, assignee } }: { chat: Chat; conversation: Conversation }) {
   const { t } = chat.language;
+  if (chat.away() && !assignee)
+    return (
+      <p class="queue" role="status">
+        {t("welcome.away")}
+      </p>
+    );
   if (!queue) return null;
   const minutes = Math.round((queue.eta_ms ?? 0) / 60_000);
   return (

@@ -1,3 +1,4 @@
+import { h } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../view/icon.tsx";
 import { ICONS } from "./icons.ts";

@@ -1,4 +1,5 @@
 import type { Failure } from "@deskbell/client";
+import { Fragment, h } from "preact";
 import type { Chat } from "../chat/chat.ts";
 import { Icon } from "../view/icon.tsx";
 import { Avatar } from "./avatar.tsx";

@@ -1,3 +1,4 @@
+import { Fragment, h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Chat } from "../chat/chat.ts";
 import { CloseButton } from "../view/header.tsx";

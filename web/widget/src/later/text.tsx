@@ -1,3 +1,4 @@
+import { Fragment, h } from "preact";
 import { linkify } from "./linkify.ts";
 
 /** A message's text: words, and links that lead away safely. */

@@ -1,4 +1,5 @@
 import type { Conversation } from "@deskbell/client";
+import { h } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Chat } from "../chat/chat.ts";
 import { Icon } from "../view/icon.tsx";

@@ -1,4 +1,5 @@
 import type { Typing as State } from "@deskbell/client";
+import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Chat } from "../chat/chat.ts";
 

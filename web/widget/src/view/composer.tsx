@@ -1,3 +1,4 @@
+import { h } from "preact";
 import { isSendKey, roomLeft, toMessage } from "../text/compose.ts";
 import type { Around } from "./header.tsx";
 import { Icon, SEND } from "./icon.tsx";

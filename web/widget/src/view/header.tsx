@@ -1,4 +1,5 @@
 import type { Conversation } from "@deskbell/client";
+import { h } from "preact";
 import type { Chat } from "../chat/chat.ts";
 import { BELL, CLOSE, Icon } from "./icon.tsx";
 

@@ -1,3 +1,5 @@
+import { h } from "preact";
+
 /** A drawing of one line weight, as large as the text that it stands in, and silent. `name` tells style sheets which. */
 export function Icon({ path, name }: { path: string; name?: string }) {
   return (

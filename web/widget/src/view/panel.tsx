@@ -1,4 +1,5 @@
 // The panel: a dialog that leaves the page usable on a desktop, and fills a phone.
+import { Fragment, h } from "preact";
 import { isPhone, type Chat } from "../chat/chat.ts";
 import { Composer } from "./composer.tsx";
 import { Header } from "./header.tsx";
