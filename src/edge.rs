@@ -17,7 +17,11 @@ pub mod sessions;
 pub mod tls;
 mod ws;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
 
 use axum::{
     Router,
@@ -97,8 +101,8 @@ impl Edge {
             .route("/v1/agents/login", post(agents::login))
             .route("/v1/agents/logout", post(agents::logout))
             .route("/v1/agents/token", post(agents::token))
-            .route("/v1/openapi.json", get(|| async { json(openapi::document()) }))
-            .route("/v1/asyncapi.json", get(|| async { json(asyncapi::document()) }))
+            .route("/v1/openapi.json", get(|| async { json(&OPENAPI) }))
+            .route("/v1/asyncapi.json", get(|| async { json(&ASYNCAPI) }))
             .route("/", get(assets::console))
             .route("/c", get(assets::console))
             .route("/c/", get(assets::console))
@@ -116,7 +120,11 @@ impl Edge {
     }
 }
 
-fn json(document: String) -> impl IntoResponse {
+/// The documents never change while the program runs; they are made when somebody first asks.
+static OPENAPI: LazyLock<String> = LazyLock::new(openapi::document);
+static ASYNCAPI: LazyLock<String> = LazyLock::new(asyncapi::document);
+
+fn json(document: &'static str) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], document)
 }
 

@@ -39,6 +39,8 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Open files besides sockets: the database's, the listeners, HTTP connections that come and go.
+const OTHER_FILES: usize = 1_024;
 /// How long the last tasks may take when everybody is gone and everything is committed.
 const LAST_TASKS: Duration = Duration::from_secs(2);
 /// How often a stopping server looks whether everybody is gone.
@@ -128,10 +130,26 @@ pub struct Running {
 
 /// Starts everything but the doors. `begun` is when the program began.
 pub async fn prepare(config: &Config, begun: Instant) -> Result<Prepared, Error> {
+    raise_open_files(config.limits.sockets_per_node);
     let public = Port::take("listen", config.listen)?;
     let admin = Port::take("admin.listen", config.admin_listen)?;
     let node = Node::start(config, own_origins(config, public.address)).await?;
     Ok(Prepared { begun, public, admin, node })
+}
+
+/// A socket is an open file, and most systems start a program with 1,024 of them. As many as the system lets it have.
+fn raise_open_files(sockets: usize) {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) if usize::try_from(files).is_ok_and(|files| files < sockets + OTHER_FILES) => {
+            tracing::warn!(
+                files,
+                sockets,
+                "the system lets this program open fewer files than limits.sockets_per_node"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "failed to raise the limit of open files"),
+    }
 }
 
 impl Node {
@@ -217,7 +235,7 @@ impl Prepared {
             tls.watch(&node.tasks);
         }
         upkeep::hear_control(&node.sessions, &node.tasks);
-        upkeep::fold(&node.metrics, &node.tasks);
+        upkeep::measure(&node.sessions, &node.metrics, &node.tasks);
         let ready_after = begun.elapsed();
         tracing::info!(ready_ms = millis(ready_after), "ready");
         Ok(Running { node, signals, end, public_url, admin_address: admin.address, ready_after })
