@@ -16,14 +16,13 @@ export function Availability() {
     <Switch
       className={css.availability}
       isSelected={online}
-      aria-label={t("availability")}
       onChange={(on) => void setAvailability(on ? "online" : "away")}
     >
       <span className={css.track} aria-hidden="true">
         <span className={css.knob} />
       </span>
       <span className={css.text}>
-        <span className={css.state}>{t(online ? "presence.online" : "presence.away")}</span>
+        <span className={css.state}>{t("availability")}</span>
         <span className={css.hint}>{t(online ? "availability.online" : "availability.away")}</span>
       </span>
     </Switch>

@@ -8,6 +8,7 @@ import { useTitle } from "../notify/useTitle.ts";
 import { useNotices } from "../notify/useNotices.ts";
 import { ConnectionBar } from "./ConnectionBar.tsx";
 import { Dialogs } from "./Dialogs.tsx";
+import { NoticeBar } from "./NoticeBar.tsx";
 import css from "./Shell.module.css";
 import { Toasts } from "./Toasts.tsx";
 import { openDialog } from "./ui.ts";
@@ -28,6 +29,7 @@ export function Shell() {
         </a>
         <div className={css.bars}>
           <ConnectionBar />
+          <NoticeBar />
           <SoundPrompt />
         </div>
         <Views />
