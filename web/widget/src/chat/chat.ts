@@ -91,7 +91,7 @@ export class Chat {
     // A page of its own stays; where it is framed, the frame hears of it.
     if (this.seat.settings.mode === "page") return this.seat.emit("close");
     const { root, button } = this.seat;
-    if (root.activeElement) button.focus({ preventScroll: true });
+    const had = root.activeElement;
     this.open = this.previous = this.wantsFocus = false;
     this.leaving = true;
     setTimeout(() => {
@@ -100,6 +100,8 @@ export class Chat {
     }, LEAVE_MS);
     this.keep.set("open", undefined);
     this.changed();
+    // After drawing: on a phone the launcher is hidden until then.
+    if (had) queueMicrotask(() => button.focus({ preventScroll: true }));
     this.seat.emit("close");
   }
 

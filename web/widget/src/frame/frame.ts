@@ -8,32 +8,20 @@ export type Crossing = { readonly deskbell: readonly [name: string, value?: unkn
 
 /** Takes the seat over from the loader, as the app does. */
 export function start(seat: Seat): App {
-  const { host, root, button, settings } = seat;
-  const { project, server, storage, theme, accent, locale } = settings;
-  const frame = document.createElement("iframe");
-  const badge = document.createElement("span");
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(frameCss);
-  root.adoptedStyleSheets.push(sheet);
-  badge.className = "badge";
-  badge.ariaHidden = "true";
-  badge.hidden = true;
-  button.append(badge);
-  frame.hidden = true;
-  frame.title = button.ariaLabel!;
-  root.prepend(frame);
+  const { host, button, settings } = seat;
+  const { frame, badge } = furnish(seat);
   let open = false;
   let ready = false;
   let waiting: Call[] = [];
 
   const pass = (call: Call) => {
-    if (ready) frame.contentWindow!.postMessage({ deskbell: call }, server);
+    if (ready) frame.contentWindow!.postMessage({ deskbell: call }, settings.server);
     else waiting.push(call);
   };
   const show = (now: boolean) => {
     if (now === open) return;
     open = now;
-    frame.src ||= `${server}/chat/${project}?${new URLSearchParams({ storage, theme, accent, locale })}`;
+    frame.src ||= addressOf(seat);
     frame.hidden = !open;
     button.ariaExpanded = String(open);
     host.toggleAttribute("data-open", open);
@@ -41,7 +29,7 @@ export function start(seat: Seat): App {
     pass([open ? "open" : "close"]);
     seat.emit(open ? "open" : "close");
   };
-  const tell: Record<string, (value: unknown) => void> = {
+  const hear: Record<string, (value: unknown) => void> = {
     ready() {
       ready = true;
       waiting.forEach(pass);
@@ -60,9 +48,9 @@ export function start(seat: Seat): App {
     message: (message) => seat.emit("message", message),
   };
   const listen = ({ source, origin, data }: MessageEvent<Partial<Crossing>>) => {
-    if (source !== frame.contentWindow || origin !== server || !data.deskbell) return;
+    if (source !== frame.contentWindow || origin !== settings.server || !data.deskbell) return;
     const [event, value] = data.deskbell;
-    tell[event]?.(value);
+    if (Object.hasOwn(hear, event)) hear[event]!(value);
   };
   addEventListener("message", listen);
 
@@ -80,4 +68,25 @@ export function start(seat: Seat): App {
       pass(call);
     }
   };
+}
+
+function furnish({ root, button }: Seat) {
+  const frame = document.createElement("iframe");
+  const badge = document.createElement("span");
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(frameCss);
+  root.adoptedStyleSheets.push(sheet);
+  frame.hidden = true;
+  frame.title = button.ariaLabel!;
+  badge.className = "badge";
+  badge.ariaHidden = "true";
+  badge.hidden = true;
+  root.prepend(frame);
+  button.append(badge);
+  return { frame, badge };
+}
+
+function addressOf({ settings }: Seat): string {
+  const { server, project, storage, theme, accent, locale } = settings;
+  return `${server}/chat/${project}?${new URLSearchParams({ storage, theme, accent, locale })}`;
 }
