@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useImperativeHandle, useRef, useState } from "react";
+import { useCallback, useEffect, useImperativeHandle, useRef, useState } from "react";
 import { useT } from "../i18n/locale.ts";
 import { Row } from "./Row.tsx";
 import css from "./Rows.module.css";
@@ -27,6 +27,7 @@ interface RowsProps {
 
 /** The height of a row before it is measured, in CSS pixels. */
 const ROW_PX = 68;
+const estimateSize = (): number => ROW_PX;
 /** Older rows are asked for when this many are left below. */
 const AHEAD = 10;
 
@@ -34,11 +35,13 @@ const AHEAD = 10;
 export function Rows({ ref, ids, view, query, open, more, onMore, onHold }: RowsProps) {
   const t = useT();
   const scroller = useRef<HTMLDivElement>(null);
+  // The same functions while the rows are the same: the virtualizer measures all again when they change.
+  const getItemKey = useCallback((index: number) => ids[index] ?? index, [ids]);
   const rows = useVirtualizer({
     count: ids.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
-    getItemKey: (index) => ids[index] ?? index,
+    estimateSize,
+    getItemKey,
     overscan: 6,
   });
   const { tabStop, setCursor } = useFocus(ref, ids, open, (index) => rows.scrollToIndex(index, { align: "auto" }));
