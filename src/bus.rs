@@ -146,6 +146,7 @@ impl Bus {
     /// Hands `message` to every sink before it returns. A sink may publish in its turn.
     #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
     pub fn publish(&self, topic: Topic, message: Message) {
+        metrics::counter!("deskbell_bus_publishes_total").increment(1);
         for sink in self.sinks.load().iter() {
             sink(topic, &message);
         }

@@ -98,6 +98,7 @@ impl Hub {
             topics: Mutex::default(),
         });
         self.presence.insert(&member);
+        metrics::gauge!("deskbell_sessions", "kind" => kind(&member)).increment(1);
         self.listen(&member, own_topic(&member));
         if member.is_agent() {
             self.listen(&member, Topic::Staff(member.project));
@@ -177,6 +178,11 @@ impl Hub {
         self.presence.channel(&own_topic(member)).map_or(0, |channel| channel.lock().len())
     }
 
+    /// How many bytes wait to be written to all sessions of this node together.
+    pub fn outbox_bytes(&self) -> usize {
+        self.presence.members(|_| true).iter().map(|member| member.outbox.bytes()).sum()
+    }
+
     /// How many topics have listeners.
     pub fn topics(&self) -> usize {
         self.presence.channels()
@@ -184,6 +190,7 @@ impl Hub {
 
     fn leave(&self, member: &Member) {
         self.presence.remove(member);
+        metrics::gauge!("deskbell_sessions", "kind" => kind(member)).decrement(1);
         let topics = std::mem::take(&mut *member.topics.lock());
         for topic in &topics {
             self.part(member, topic);
@@ -202,6 +209,7 @@ impl Hub {
 
     /// What the bus says. Called in the order of publication; must not block.
     fn receive(self: &Arc<Self>, topic: &Topic, message: &Message) {
+        metrics::counter!("deskbell_bus_receives_total").increment(1);
         match message {
             Message::Entries { epoch, entries } => self.receive_entries(topic, epoch, entries),
             Message::Head(head) => self.heads.changed(self, head),
@@ -325,6 +333,11 @@ impl Hub {
             hub.go_on(&gap.member, lane, &epoch, last);
         });
     }
+}
+
+/// The word for a session's kind in metrics.
+const fn kind(member: &Member) -> &'static str {
+    if member.is_agent() { "agent" } else { "visitor" }
 }
 
 /// The topic that brings a session what is for its subject alone.

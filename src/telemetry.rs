@@ -43,7 +43,7 @@ const COUNTERS: &[(&str, Unit, &str)] = &[
     ("deskbell_frames_sent_total", Unit::Count, "frames to clients"),
     ("deskbell_received_bytes_total", Unit::Bytes, "bytes of frames from clients"),
     ("deskbell_sent_bytes_total", Unit::Bytes, "bytes of frames to clients"),
-    ("deskbell_entries_appended_total", Unit::Count, "entries committed to the log, by lane"),
+    ("deskbell_entries_appended_total", Unit::Count, "entries committed to the log"),
     ("deskbell_slow_consumers_total", Unit::Count, "sessions closed because they read too slowly"),
     ("deskbell_resumes_total", Unit::Count, "conversations resumed, by outcome"),
     ("deskbell_gaps_repaired_total", Unit::Count, "holes in a sequence healed from the log"),
@@ -68,9 +68,13 @@ const GAUGES: &[(&str, Unit, &str)] = &[
 const HISTOGRAMS: &[(&str, Unit, &str)] = &[
     ("deskbell_append_seconds", Unit::Seconds, "from an append to its commit"),
     ("deskbell_commit_seconds", Unit::Seconds, "one commit"),
-    ("deskbell_group_entries", Unit::Count, "entries in one commit"),
-    ("deskbell_accept_to_ack_seconds", Unit::Seconds, "from a command's arrival to its answer"),
-    ("deskbell_accept_to_delivered_seconds", Unit::Seconds, "from a command's arrival to its delivery"),
+    ("deskbell_commit_group_entries", Unit::Count, "entries in one commit"),
+    ("deskbell_accept_to_ack_seconds", Unit::Seconds, "from the arrival of a command that writes to its answer"),
+    (
+        "deskbell_accept_to_delivered_seconds",
+        Unit::Seconds,
+        "from a command's decision to its entries in the outboxes of this node",
+    ),
     ("deskbell_http_request_seconds", Unit::Seconds, "from a request's head to its answer's head"),
 ];
 

@@ -164,6 +164,9 @@ impl Shelves {
 
     /// Nothing more will be written: what waits is in the log or worth nothing.
     fn end(&mut self, code: CloseCode) {
+        if code == CloseCode::SlowConsumer {
+            metrics::counter!("deskbell_slow_consumers_total").increment(1);
+        }
         self.ending = Some(code);
         self.frames = VecDeque::new();
         self.states = Vec::new();

@@ -6,8 +6,8 @@ use crate::{session, tasks::Tasks, telemetry::Metrics};
 
 /// How often the table `control` is looked at: a revoked session's sockets close within two seconds.
 const CONTROL_EVERY: Duration = Duration::from_millis(500);
-/// How often measurements are folded into histograms.
-const FOLD_EVERY: Duration = Duration::from_secs(5);
+/// How often queues are measured, and measurements folded into histograms.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
 /// Takes up what the command line changed beside this server.
 pub(super) fn hear_control(sessions: &Arc<session::Context>, tasks: &Tasks) {
@@ -35,11 +35,13 @@ async fn hear(sessions: &session::Context) -> Result<(), Box<dyn std::error::Err
     Ok(())
 }
 
-/// Folds measurements, so that histograms don't grow while nobody asks for them.
-pub(super) fn fold(metrics: &Metrics, tasks: &Tasks) {
-    let (metrics, stop) = (metrics.clone(), tasks.clone());
+/// Measures what nobody counts as it happens, and folds measurements, so that histograms don't grow while nobody asks.
+pub(super) fn measure(sessions: &Arc<session::Context>, metrics: &Metrics, tasks: &Tasks) {
+    let (hub, metrics, stop) = (Arc::clone(&sessions.hub), metrics.clone(), tasks.clone());
     tasks.spawn(async move {
-        while !stops_within(&stop, FOLD_EVERY).await {
+        while !stops_within(&stop, MEASURE_EVERY).await {
+            let waiting = u32::try_from(hub.outbox_bytes()).unwrap_or(u32::MAX);
+            metrics::gauge!("deskbell_outbox_bytes").set(waiting);
             metrics.fold();
         }
     });

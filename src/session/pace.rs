@@ -114,7 +114,7 @@ impl Bucket {
 }
 
 /// Whether `command` makes the log grow or moves a conversation.
-const fn is_write(command: &Command) -> bool {
+pub(super) const fn is_write(command: &Command) -> bool {
     matches!(
         command,
         Command::Open(_)

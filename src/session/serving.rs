@@ -21,7 +21,7 @@ use super::{
     commands::{Outcome, carry_out},
     greeting::{Greeted, Lanes, Person},
     heartbeat::{Due, Heartbeat},
-    pace::{Pace, Verdict},
+    pace::{Pace, Verdict, is_write},
     socket::{Ending, Inbound, Socket},
 };
 use crate::{
@@ -50,7 +50,8 @@ pub(super) struct Serving {
     person: Arc<Person>,
     pace: Pace,
     heartbeat: Heartbeat,
-    waiting: VecDeque<ClientFrame>,
+    /// Commands in line, each with the time of its arrival.
+    waiting: VecDeque<(Instant, ClientFrame)>,
     current: Option<Current>,
     /// When this session ends because the node is being stopped.
     drained_at: Option<Instant>,
@@ -60,6 +61,8 @@ pub(super) struct Serving {
 /// The command that is being carried out.
 struct Current {
     id: Option<u32>,
+    /// When it arrived, if it writes.
+    arrived: Option<Instant>,
     work: Finish,
 }
 
@@ -126,18 +129,22 @@ impl Serving {
         if self.current.is_some() {
             return;
         }
-        let Some(ClientFrame { id, command }) = self.waiting.pop_front() else { return };
+        let Some((arrived, ClientFrame { id, command })) = self.waiting.pop_front() else { return };
+        let arrived = is_write(&command).then_some(arrived);
         let (context, person) = (Arc::clone(&self.context), Arc::clone(&self.person));
         let tasks = context.tasks.clone();
         let work = Box::pin(async move { carry_out(&context, &person, command).await });
-        self.current = Some(Current { id, work: Finish { work: Some(work), running: false, tasks } });
+        self.current = Some(Current { id, arrived, work: Finish { work: Some(work), running: false, tasks } });
     }
 
     async fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let id = self.current.take().and_then(|current| current.id);
+        let (id, arrived) = self.current.take().map_or((None, None), |current| (current.id, current.arrived));
+        if let Some(arrived) = arrived {
+            metrics::histogram!("deskbell_accept_to_ack_seconds").record(arrived.elapsed());
+        }
         match outcome {
             Outcome::Reply(reply) => self.reply(socket, id, reply).await,
             Outcome::GoOn(reply, lanes) => {
@@ -249,7 +256,7 @@ impl Serving {
         }
         match self.pace.ask(&frame.command, Instant::now()) {
             Verdict::Granted => {
-                self.waiting.push_back(frame);
+                self.waiting.push_back((Instant::now(), frame));
                 Ok(None)
             }
             Verdict::Refused { retry_ms } => {

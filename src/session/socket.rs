@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         match self.stream.next().await {
             Some(Ok(Message::Text(text))) => {
                 metrics::counter!("deskbell_frames_received_total").increment(1);
-                metrics::counter!("deskbell_received_bytes").increment(text.len() as u64);
+                metrics::counter!("deskbell_received_bytes_total").increment(text.len() as u64);
                 Ok(Inbound::Text(text))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Inbound::Control),
@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     async fn feed(&mut self, frame: Utf8Bytes) -> Result<(), Error> {
         metrics::counter!("deskbell_frames_sent_total").increment(1);
-        metrics::counter!("deskbell_sent_bytes").increment(frame.len() as u64);
+        metrics::counter!("deskbell_sent_bytes_total").increment(frame.len() as u64);
         self.stream.feed(Message::Text(frame)).await
     }
 

@@ -25,7 +25,7 @@ fn cells(line: &str) -> Vec<String> {
     inner.split('|').map(|cell| cell.trim().to_owned()).collect()
 }
 
-fn first_column(page: &str, head: &str) -> Vec<String> {
+pub(super) fn first_column(page: &str, head: &str) -> Vec<String> {
     table(page, head).into_iter().map(|row| row[0].trim_matches('`').to_owned()).collect()
 }
 
