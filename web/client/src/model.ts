@@ -292,7 +292,9 @@ export class Model {
     const placed = { ...item, conversation: this.resolve(item.conversation) };
     this.outbox = at < 0 ? [...this.outbox, placed] : this.outbox.map((old, i) => (i === at ? placed : old));
     const { conversation: id, command } = placed;
-    if (command.type === "open" && isLocal(id) && !this.chats.has(id)) this.store(blank(id, "", true));
+    // A new conversation; or one that a visitor wrote into before the page was loaded again, of which more comes with the connection.
+    const first = (command.type === "open" && isLocal(id)) || (this.welcomes(id) && isText(item));
+    if (first && !this.chats.has(id)) this.store(blank(id, "", isLocal(id)));
     else this.#repend(id);
   }
 

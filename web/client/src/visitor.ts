@@ -134,6 +134,7 @@ export class Visitor extends Session<VisitorModel> {
       .filter((id) => !isLocal(id))
       .slice(0, POSITIONS)
       .map((id) => this.model.chat(id)!)
+      .filter(({ epoch }) => epoch !== "")
       .map(({ id, epoch, thread }) => ({ conversation: id, epoch, seq: thread.last }));
   }
 
