@@ -9,13 +9,13 @@ const head = (change: Partial<Head> = {}): Head => ({
 describe("what rings", () => {
   it("rings for a chat that is new, and ticks for another message", () => {
     expect(ringOf(undefined, head())).toBe("chat");
-    expect(ringOf({ seq: 1, unread: 1 }, head())).toBe("message");
+    expect(ringOf({ at: 0 }, head())).toBe("message");
   });
 
   it("is quiet about answers, reading, assignment and what is closed", () => {
-    expect(ringOf({ seq: 1, unread: 2 }, head())).toBeNull();
-    expect(ringOf({ seq: 2, unread: 2 }, head({ unread: 0 }))).toBeNull();
-    expect(ringOf({ seq: 2, unread: 2 }, head({ assignee: "me", desk_seq: 1 }))).toBeNull();
+    expect(ringOf({ at: 0 }, head({ waiting_since: null }))).toBeNull();
+    expect(ringOf({ at: 1 }, head({ unread: 0 }))).toBeNull();
+    expect(ringOf({ at: 1 }, head({ seq: 3, unread: 3, assignee: "me", desk_seq: 1 }))).toBeNull();
     expect(ringOf(undefined, head({ status: "closed" }))).toBeNull();
   });
 

@@ -4,13 +4,14 @@ import type { Head } from "@deskbell/client";
 export type Ring = "chat" | "message";
 
 /** What was known of a conversation when it last changed. */
-export type Known = Pick<Head, "seq" | "unread">;
+export type Known = Pick<Head, "at">;
 
 /** Decides whether a change of a head calls for the agent. Only heads that are theirs or nobody's come here. */
 export function ringOf(before: Known | undefined, head: Head): Ring | null {
   if (head.status !== "open") return null;
   if (before === undefined) return "chat";
-  return head.seq > before.seq && head.unread > before.unread ? "message" : null;
+  // `at` is the time of the newest message; while the visitor waits, that one is theirs.
+  return head.at > before.at && head.waiting_since !== null ? "message" : null;
 }
 
 /** The number in the tab's title: conversations with something unread, each once, and those that nobody has. */

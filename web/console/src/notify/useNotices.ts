@@ -36,7 +36,7 @@ function follow(view: InboxView, known: Map<string, Known>, open: (id: string) =
     const head = agent.head(id).getSnapshot();
     if (head === undefined) return;
     const ring = quiet ? null : ringOf(known.get(id), head);
-    known.set(id, { seq: head.seq, unread: head.unread });
+    known.set(id, { at: head.at });
     if (head.unread === 0) withdraw(id);
     if (ring !== null) call(head, ring, open);
   };
