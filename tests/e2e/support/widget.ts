@@ -33,4 +33,12 @@ export class Widget {
   async messages(prefix: string): Promise<string[]> {
     return this.thread.getByText(new RegExp(`^${prefix}`)).allTextContents();
   }
+
+  /** Ends the conversation as a visitor does. */
+  async end(): Promise<void> {
+    await this.panel.getByRole("button", { name: "More" }).click();
+    await this.panel.getByRole("menuitem", { name: "End this conversation" }).click();
+    await this.panel.getByRole("button", { name: "End it" }).click();
+    await expect(this.panel.getByText("This conversation has ended")).toBeVisible();
+  }
 }
