@@ -28,8 +28,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// Whether this is the lane that a frame need not name.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+    /// Whether this is the lane that a frame need not name. By reference, as serde's `skip_serializing_if` passes it.
     pub fn is_thread(&self) -> bool {
         *self == Self::Thread
     }

@@ -138,11 +138,11 @@ mod tests {
         match u16::try_from(length) {
             Ok(short) if short < 126 => bytes.push(0x80 | u8::try_from(short).unwrap()),
             Ok(medium) => {
-                bytes.push(0x80 | 126);
+                bytes.push(0x80 | 0x7e);
                 bytes.extend(medium.to_be_bytes());
             }
             Err(_) => {
-                bytes.push(0x80 | 127);
+                bytes.push(0x80 | 0x7f);
                 bytes.extend((length as u64).to_be_bytes());
             }
         }

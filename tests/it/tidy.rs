@@ -67,7 +67,9 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
 /// All files under `folders` with one of `extensions`, sorted.
 fn sources(folders: &[&str], extensions: &[&str]) -> Vec<Source> {
     let mut found = Vec::new();
-    folders.iter().for_each(|folder| walk(&root().join(folder), &mut found));
+    for folder in folders {
+        walk(&root().join(folder), &mut found);
+    }
     found.sort();
     let ours = found.into_iter().filter(|path| path.extension().is_some_and(|e| extensions.iter().any(|x| e == *x)));
     let sources: Vec<Source> = ours.map(|path| source(&path)).collect();
