@@ -80,7 +80,7 @@ function Holder({ id, conversation, head }: { id: string; conversation: Conversa
       </h2>
       <div className={css.holder}>
         {assignee === null ? (
-          <span className={css.nobody}>{t("assignee.none")}</span>
+          <span className={css.nobody}>{t("details.nobody")}</span>
         ) : (
           <>
             <Avatar id={assignee} name={name} square />
