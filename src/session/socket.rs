@@ -155,6 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             if !matches!(timeout(LINGER, self.stream.close(Some(frame))).await, Ok(Ok(()))) {
                 return;
             }
+        } else {
+            // Where the client closed first, the library holds the answer that RFC 6455 asks for.
+            drop(timeout(LINGER, self.stream.flush()).await);
         }
         drop(timeout(LINGER, linger(self.stream.get_mut())).await);
     }
