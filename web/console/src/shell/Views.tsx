@@ -7,7 +7,7 @@ import { useLocale, useT } from "../i18n/locale.ts";
 import { VIEW_LOOKS, VIEWS } from "../inbox/view.ts";
 import type { Command } from "../keys/keymap.ts";
 import { Bell } from "../ui/Bell.tsx";
-import { Tip } from "../ui/Button.tsx";
+import { Tip, TIP_PLACE } from "../ui/Button.tsx";
 import { Icon } from "../ui/Icon.tsx";
 import { AccountMenu } from "./AccountMenu.tsx";
 import { Availability } from "./Availability.tsx";
@@ -37,6 +37,7 @@ export function Views() {
       <ViewList />
       {!phone && <Colleagues />}
       <AccountMenu bar={phone} />
+      <div id={TIP_PLACE} className={css.tips} />
     </nav>
   );
 }

@@ -1,4 +1,5 @@
-import { Button as AriaButton, type ButtonProps as AriaButtonProps, type TooltipProps, Tooltip, TooltipTrigger } from "react-aria-components";
+import { useContext } from "react";
+import { Button as AriaButton, type ButtonProps as AriaButtonProps, type TooltipProps, Tooltip, TooltipTrigger, TooltipTriggerStateContext } from "react-aria-components";
 import { useSettings } from "../settings/settings.ts";
 import { caps, type Command, shortcutOf } from "../keys/keymap.ts";
 import css from "./Button.module.css";
@@ -47,12 +48,23 @@ export function IconButton({ label, icon, command, mirrored, placement = "bottom
 
 /** The bubble of a tooltip: a name and the keys that do the same. */
 export function Tip({ label, command, placement = "bottom" }: { label: string; command?: Command | undefined; placement?: TooltipProps["placement"] }) {
+  // Renders again when the tooltip opens, so that the place is looked up then.
+  useContext(TooltipTriggerStateContext);
   return (
-    <Tooltip className={css.tip} placement={placement} offset={6}>
+    <Tooltip className={css.tip} placement={placement} offset={6} UNSTABLE_portalContainer={tipPlace()}>
       {label}
       {command !== undefined && <Keys command={command} />}
     </Tooltip>
   );
+}
+
+/** The element that tooltips are put into; it stands within a landmark, so that they belong to the page's outline. */
+export const TIP_PLACE = "tips";
+
+/** Not while a window is open: what lies under it can't show anything above it. */
+function tipPlace(): Element | undefined {
+  const place = document.getElementById(TIP_PLACE);
+  return place?.closest("[inert], [aria-hidden=true]") === null ? place : undefined;
 }
 
 /** The keys of a command as key caps; nothing while single keys are switched off. */
