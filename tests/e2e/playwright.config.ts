@@ -28,6 +28,7 @@ export default defineConfig<Options>({
         "--disable-sync",
       ],
     },
+    actionTimeout: 15_000,
     locale: "en-GB",
     timezoneId: "UTC",
     screenshot: "only-on-failure",

@@ -6,11 +6,13 @@ export class Desk {
   readonly list: Locator;
   readonly thread: Locator;
   readonly field: Locator;
+  readonly noteField: Locator;
 
   constructor(readonly page: Page) {
     this.list = page.getByRole("list", { name: "Conversations" });
     this.thread = page.getByRole("log");
-    this.field = page.getByRole("textbox", { name: /^(Reply to|Write a note|Closed\. A message)/ });
+    this.field = page.getByRole("textbox", { name: "Reply to the visitor" });
+    this.noteField = page.getByRole("textbox", { name: "Note among agents" });
   }
 
   async signIn(agent: Demo["agents"][number]): Promise<void> {
@@ -39,6 +41,11 @@ export class Desk {
   async openRow(preview: string): Promise<void> {
     await this.row(preview).click({ timeout: 10_000 });
     await expect(this.thread.getByText(preview, { exact: true })).toBeVisible();
+  }
+
+  /** Narrows the list down to visitors of that name. */
+  async find(name: string): Promise<void> {
+    await this.page.getByRole("searchbox", { name: "Search by visitor" }).fill(name);
   }
 
   async say(text: string): Promise<void> {

@@ -1,14 +1,17 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 export const BINARY = process.env.E2E_SERVER ?? join(ROOT, "target/debug/deskbell");
 const START_WITHIN_MS = 20_000;
+// All tests come from one address within minutes, and write faster than people do.
+const LIMITS = ["logins_per_15_minutes=1000", "handshakes_per_second=100", "writes_per_second=500", "write_burst=500"];
 
 /** What `deskbell demo --json` prints when it is ready. */
 export interface Demo {
@@ -58,11 +61,19 @@ export class Server {
   /** Starts it where it was before, or anywhere the first time; returns when it serves. */
   async restart(): Promise<void> {
     const args = ["demo", "--json", "--data-dir", this.#folder, "--listen", this.#listen];
+    for (const limit of LIMITS) args.push("--set", `limits.${limit}`);
     const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
     child.stderr.on("data", (chunk: Buffer) => (this.output += chunk.toString()));
     this.#demo = JSON.parse(await this.#announcement(child)) as Demo;
     this.#listen = new URL(this.#demo.url).host;
+  }
+
+  /** Runs a command line beside the running server, and returns what it answers. */
+  async run(args: readonly string[], input = ""): Promise<Record<string, unknown>> {
+    const done = promisify(execFile)(BINARY, [...args, "--json", "--set", `data_dir=${this.#folder}`]);
+    done.child.stdin?.end(input);
+    return JSON.parse((await done).stdout) as Record<string, unknown>;
   }
 
   /** SIGKILL: as a power cut, but for the disk. Returns when it is dead. */
