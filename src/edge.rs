@@ -111,6 +111,7 @@ impl Edge {
             .route("/w/{*name}", get(assets::widget))
             .route("/chat/{key}", get(assets::chat))
             .route("/demo", get(assets::demo))
+            .route("/demo/", get(assets::demo))
             .route("/demo/{*name}", get(assets::demo_file))
             .fallback(assets::fallback)
             .method_not_allowed_fallback(method_not_allowed)
