@@ -2,11 +2,15 @@
 #![cfg(test)]
 
 mod accounts;
+mod cli;
+mod faults;
 mod frames;
 mod isolation;
+mod limits;
 mod log_story;
 mod origins;
 mod resume;
 mod support;
 mod tidy;
+mod tls;
 mod verbs;

@@ -14,7 +14,7 @@ pub(crate) use self::{
     client::{Client, assignment, entries_of, message, seqs_of, texts_of},
     http::{Answer, Request},
     people::{Agent, PASSWORD, Project},
-    server::{Cli, Server, Setup},
+    server::{Server, Setup},
     stream::{Stream, certificate, tls_client},
 };
 
@@ -26,10 +26,8 @@ pub(crate) const SHOP: &str = "https://shop.example";
 
 /// What `future` gives, in time.
 pub(crate) async fn within<T>(what: impl Display, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
-    }
+    let timed = tokio::time::timeout(PATIENCE, future).await;
+    timed.unwrap_or_else(|late| panic!("{what}: {late}, not within {PATIENCE:?}"))
 }
 
 /// Asks again until `look` finds something: for what has no event to wait for.

@@ -55,6 +55,36 @@ impl Client {
         answer
     }
 
+    /// Sends a command and returns its answer, or the code that the socket was closed with before there was one.
+    pub(crate) async fn try_ask(&mut self, mut command: Value) -> Result<Value, u16> {
+        self.last_id += 1;
+        command["id"] = self.last_id.into();
+        let id = self.last_id;
+        let frame = Message::text(command.to_string());
+        // A send that fails is no news: what the server said last is still to be read.
+        drop(within("a frame is sent", self.socket.send(frame)).await);
+        within("an answer or the end", async {
+            loop {
+                if let Some(at) = self.kept.iter().position(|frame| frame["id"] == id) {
+                    return Ok(self.kept.remove(at).unwrap());
+                }
+                let frames = self.receive().await?;
+                self.kept.extend(frames);
+            }
+        })
+        .await
+    }
+
+    /// Everything until the server closes, and the code.
+    pub(crate) async fn listens_to_the_end(mut self) -> (Vec<Value>, u16) {
+        loop {
+            match self.receive().await {
+                Ok(frames) => self.kept.extend(frames),
+                Err(code) => return (self.kept.into(), code),
+            }
+        }
+    }
+
     /// Sends a command and returns its `error`.
     pub(crate) async fn refused(&mut self, command: Value) -> Value {
         let said = command.to_string();
@@ -217,7 +247,7 @@ impl Client {
     }
 
     pub(crate) async fn takes(&mut self, conversation: &str) -> Value {
-        self.ask(assignment(conversation, json!("me"))).await
+        self.ask(assignment(conversation, &json!("me"))).await
     }
 
     /// All of a lane, as its history tells.
@@ -242,7 +272,7 @@ pub(crate) fn message(conversation: &str, words: &str) -> Value {
 }
 
 /// An assignment as a command.
-pub(crate) fn assignment(conversation: &str, to: Value) -> Value {
+pub(crate) fn assignment(conversation: &str, to: &Value) -> Value {
     json!({"type": "assign", "conversation": conversation, "key": fresh(), "to": to})
 }
 

@@ -67,10 +67,10 @@ impl Request {
             text += "Connection: close\r\n";
         }
         for (name, value) in &self.headers {
-            text += &format!("{name}: {value}\r\n");
+            text.extend([name, ": ", value, "\r\n"]);
         }
         if !self.body.is_empty() {
-            text += &format!("Content-Length: {}\r\n", self.body.len());
+            text.extend(["Content-Length: ", &self.body.len().to_string(), "\r\n"]);
         }
         text + "\r\n" + &self.body
     }

@@ -44,7 +44,7 @@ impl Server {
     async fn knows(&self, project: &Project) {
         let asked = json!({"project": project.public_key});
         super::until("the server hears of the project", || async {
-            let answer = Request::post("/v1/sessions", &asked).send(self.address).await;
+            let answer = self.http(Request::post("/v1/sessions", &asked)).await;
             (answer.status == 201).then_some(())
         })
         .await;
@@ -86,12 +86,12 @@ impl Server {
     /// A new visitor's session: the answer of `POST /v1/sessions`.
     pub(crate) async fn session(&self, project: &Project) -> Value {
         let asked = json!({"project": project.public_key});
-        Request::post("/v1/sessions", &asked).send(self.address).await.with_status(201).json()
+        self.http(Request::post("/v1/sessions", &asked)).await.with_status(201).json()
     }
 
     /// Asks for a session as the shop's page does.
     pub(crate) async fn ask_session(&self, asked: &Value) -> Answer {
-        Request::post("/v1/sessions", asked).header("Origin", SHOP).send(self.address).await
+        self.http(Request::post("/v1/sessions", asked).header("Origin", SHOP)).await
     }
 
     /// A new visitor of the server's project, connected.
@@ -107,7 +107,7 @@ impl Server {
     /// Signs in: the cookie, as the browser sends it back.
     pub(crate) async fn sign_in(&self, agent: &Agent) -> String {
         let asked = json!({"email": agent.email, "password": PASSWORD});
-        let answer = Request::post("/v1/agents/login", &asked).send(self.address).await.with_status(204);
+        let answer = self.http(Request::post("/v1/agents/login", &asked)).await.with_status(204);
         let cookie = answer.header("set-cookie").unwrap();
         cookie.split(';').next().unwrap().to_owned()
     }

@@ -15,7 +15,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Client, Project, Request, SHOP, Stream, until, within};
+use super::{Answer, Client, Project, Request, SHOP, Stream, until, within};
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_deskbell");
@@ -210,6 +210,12 @@ impl Server {
     /// A connection on which nothing was said yet.
     pub(crate) async fn dial(&self) -> Stream {
         within("a connection", Stream::dial(self.address, self.tls.as_ref())).await.unwrap()
+    }
+
+    /// What the server answers to a request, by TLS where it speaks that.
+    pub(crate) async fn http(&self, request: Request) -> Answer {
+        let stream = self.dial().await;
+        within("an answer", request.over(stream, self.address)).await
     }
 
     /// A WebSocket on which nothing was said yet.

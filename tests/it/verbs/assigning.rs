@@ -28,10 +28,10 @@ async fn one_takes_what_nobody_has_and_the_next_is_told_who() {
     let chat = visitor.rings("Hello").await;
     assert_eq!(grace.takes(&chat).await["desk_seq"], 1);
     assert_eq!(visitor.hears_event("joined").await["body"]["agent"]["name"], "Grace");
-    let error = alan.refused(assignment(&chat, json!("me"))).await;
+    let error = alan.refused(assignment(&chat, &json!("me"))).await;
     assert_eq!(error["code"], "conflict");
     assert!(error["message"].as_str().unwrap().contains("Grace"), "{error}");
-    assert_eq!(grace.refusal(assignment(&chat, json!("me"))).await, "conflict", "it has it already");
+    assert_eq!(grace.refusal(assignment(&chat, &json!("me"))).await, "conflict", "it has it already");
 }
 
 #[tokio::test]
@@ -42,8 +42,8 @@ async fn two_who_take_at_once_do_not_both_get_it() {
     for n in 0..8 {
         let chat = visitor.rings(&n.to_string()).await;
         let (one, other) = tokio::join!(
-            grace.answer_to(assignment(&chat, json!("me"))),
-            alan.answer_to(assignment(&chat, json!("me"))),
+            grace.answer_to(assignment(&chat, &json!("me"))),
+            alan.answer_to(assignment(&chat, &json!("me"))),
         );
         let mut kinds = [one["type"].as_str().unwrap(), other["type"].as_str().unwrap()];
         kinds.sort_unstable();
@@ -60,8 +60,8 @@ async fn a_conversation_is_given_on_and_handed_back() {
     let mut visitor = server.visitor().await;
     let chat = visitor.rings("Hello").await;
     grace.takes(&chat).await;
-    grace.ask(assignment(&chat, json!(alan.subject()))).await;
-    grace.ask(assignment(&chat, Value::Null)).await;
+    grace.ask(assignment(&chat, &json!(alan.subject()))).await;
+    grace.ask(assignment(&chat, &Value::Null)).await;
     let desk = grace.history(&chat, "desk").await;
     assert_eq!(events(&desk), ["assigned", "transferred", "unassigned"]);
     assert_eq!(desk[0]["body"], json!({"to": grace.subject(), "by": grace.subject()}));
@@ -69,7 +69,7 @@ async fn a_conversation_is_given_on_and_handed_back() {
     assert_eq!(desk[2]["body"], json!({"from": alan.subject(), "by": grace.subject()}));
     let thread = visitor.history(&chat, "thread").await;
     assert_eq!(events(&thread), ["message", "joined", "left", "joined", "left"]);
-    assert_eq!(grace.refusal(assignment(&chat, Value::Null)).await, "conflict", "nobody has it");
+    assert_eq!(grace.refusal(assignment(&chat, &Value::Null)).await, "conflict", "nobody has it");
 }
 
 #[tokio::test]
@@ -94,9 +94,9 @@ async fn nobody_else_can_be_given_a_conversation() {
     let mut visitor = server.visitor().await;
     let chat = visitor.rings("Hello").await;
     for to in [fresh_id(), viewer.id, stranger.id] {
-        assert_eq!(grace.refusal(assignment(&chat, json!(to))).await, "conflict");
+        assert_eq!(grace.refusal(assignment(&chat, &json!(to))).await, "conflict");
     }
-    assert_eq!(grace.refusal(assignment(&chat, json!("you"))).await, "bad_request");
+    assert_eq!(grace.refusal(assignment(&chat, &json!("you"))).await, "bad_request");
 }
 
 fn fresh_id() -> String {
@@ -109,7 +109,7 @@ async fn an_assignment_with_a_known_key_is_made_once() {
     let (mut grace, _alan) = two_agents(&server).await;
     let mut visitor = server.visitor().await;
     let chat = visitor.rings("Hello").await;
-    let take = assignment(&chat, json!("me"));
+    let take = assignment(&chat, &json!("me"));
     assert_eq!(grace.ask(take.clone()).await["desk_seq"], grace.ask(take).await["desk_seq"]);
 }
 

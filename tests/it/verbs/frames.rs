@@ -128,7 +128,7 @@ async fn what_is_no_json_object_ends_the_session() {
     for frame in ["hello", "[1]", "{\"type\":", "{\"type\":7}", "null", &deep] {
         let mut visitor = server.visitor().await;
         visitor.send_frame(frame).await;
-        assert_eq!(visitor.closed().await, 4500, "{:.40}", frame);
+        assert_eq!(visitor.closed().await, 4500, "{frame:.40}");
     }
     let mut visitor = server.visitor().await;
     visitor.send_binary().await;

@@ -34,7 +34,7 @@ async fn heads_are_filtered_by_status_assignee_and_visitor() {
     let (_bob, of_bob) = ring_as(&server, "Bob", "bob_x@example.com").await;
     let (_cy, of_cy) = ring_as(&server, "Cy", "cy@example.com").await;
     grace.takes(&of_ada).await;
-    grace.ask(assignment(&of_bob, json!(alan.subject()))).await;
+    grace.ask(assignment(&of_bob, &json!(alan.subject()))).await;
     grace.closes(&of_cy).await;
     assert_eq!(chats(&mut grace, json!({})).await, [&*of_bob, &of_ada], "open ones, the newest first");
     assert_eq!(chats(&mut grace, json!({"assignee": "me"})).await, [&*of_ada]);
