@@ -97,6 +97,9 @@ impl Metrics {
         // From the start at zero, so that a first refusal is a rise and not a new series.
         for limit in Limits::TABLE {
             metrics::counter!("deskbell_refusals_total", "limit" => limit.name).increment(0);
+            if !limit.metric.contains('{') {
+                metrics::counter!(limit.metric).increment(0);
+            }
         }
         for code in CloseCode::ALL {
             metrics::counter!("deskbell_closes_total", "reason" => code.reason()).increment(0);
