@@ -2,13 +2,14 @@ import type { Keep } from "./keep.ts";
 
 /** What stands in the composer. Each conversation has its own, kept where the site allows. */
 export class Draft {
-  text = "";
+  text: string;
   readonly #keep: Keep;
-  #slot: string | undefined | null = null;
-  #name = "";
+  #slot: string | undefined;
+  #name = "draft:new";
 
   constructor(keep: Keep) {
     this.#keep = keep;
+    this.text = keep.get(this.#name) ?? "";
   }
 
   /** Goes to the draft of a conversation; `slot` stays the same while its `id` goes from local to the server's. */
