@@ -358,6 +358,8 @@ pub struct Conversation {
     pub waiting_since: Option<Millis>,
     /// How far both sides have read.
     pub read: ReadMarks,
+    /// Messages of the visitor that no agent has read.
+    pub unread: u64,
     /// The beginning of the newest message, at most [`text::PREVIEW_CHARS`] characters.
     pub preview: String,
     /// When the newest message was written.
@@ -381,6 +383,7 @@ impl Conversation {
             assignee: None,
             waiting_since: None,
             read: ReadMarks::default(),
+            unread: 0,
             preview: String::new(),
             at,
             created_at: at,

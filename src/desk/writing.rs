@@ -150,7 +150,11 @@ impl Desk {
         let state = Arc::make_mut(&mut loaded.state);
         match by {
             Who::Visitor(_) => state.read.visitor = seq,
-            Who::Agent(_) => state.read.agent = seq,
+            Who::Agent(_) => {
+                state.read.agent = seq;
+                // Exact at the end, where it matters; in the middle at most what is left.
+                state.unread = state.unread.min(state.seq - seq);
+            }
         }
         let head = Arc::clone(&loaded.state);
         self.slots.mark_dirty(id, head.read);

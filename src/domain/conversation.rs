@@ -90,8 +90,14 @@ pub fn apply(state: &mut Conversation, entry: &Entry) {
                 _ => None,
             };
             match entry.from {
-                Author::Visitor { .. } => state.read.visitor = entry.seq,
-                Author::Agent { .. } => state.read.agent = entry.seq,
+                Author::Visitor { .. } => {
+                    state.read.visitor = entry.seq;
+                    state.unread += 1;
+                }
+                Author::Agent { .. } => {
+                    state.read.agent = entry.seq;
+                    state.unread = 0;
+                }
                 Author::System {} => {}
             }
         }

@@ -17,7 +17,7 @@ use crate::{
 
 /// A conversation's columns, as [`conversation`] reads them.
 pub(super) const CONVERSATION: &str = "id, project, visitor, visitor_name, epoch, status, seq, desk_seq, assignee, \
-    assignee_name, waiting_since_ms, read_visitor, read_agent, preview, at_ms, created_ms";
+    assignee_name, waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms, created_ms";
 
 /// The values of `sql::OPEN`.
 pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
@@ -36,6 +36,7 @@ pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
         head.waiting_since.map_or(Cell::NoNumber, Cell::Number),
         Cell::count(head.read.visitor),
         Cell::count(head.read.agent),
+        Cell::count(head.unread),
         Cell::text(&head.preview),
         Cell::Number(head.at),
         Cell::Number(head.created_at),
@@ -57,6 +58,7 @@ pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
         head.waiting_since.map_or(Cell::NoNumber, Cell::Number),
         Cell::count(head.read.visitor),
         Cell::count(head.read.agent),
+        Cell::count(head.unread),
         Cell::text(&head.preview),
         Cell::Number(head.at),
     ]
@@ -164,6 +166,7 @@ pub(super) fn conversation(row: &AnyRow) -> Result<Conversation, Error> {
         assignee: maybe_parsed(row, "assignee")?.map(|id| AgentRef { id, name: assignee_name }),
         waiting_since: maybe_number(row, "waiting_since_ms")?,
         read: ReadMarks { visitor: count(row, "read_visitor")?, agent: count(row, "read_agent")? },
+        unread: count(row, "unread")?,
         preview: text(row, "preview")?,
         at: number(row, "at_ms")?,
         created_at: number(row, "created_ms")?,

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use sqlx::{Any, AnyConnection, AssertSqlSafe, any::AnyArguments, query::Query};
 
-/// The sizes of batches. The largest keeps the parameters (256 x 17) well under SQLite's limit of 32,766.
+/// The sizes of batches. The largest keeps the parameters (256 x 18) well under SQLite's limit of 32,766.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// A value of a row.
@@ -90,8 +90,8 @@ impl Bulk {
 pub(super) static OPEN: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "INSERT INTO conversations (id, project, visitor, visitor_name, open_key, epoch, status, seq, desk_seq, assignee, \
-         assignee_name, waiting_since_ms, read_visitor, read_agent, preview, at_ms, created_ms) VALUES",
-        17,
+         assignee_name, waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms, created_ms) VALUES",
+        18,
         "ON CONFLICT DO NOTHING",
     )
 });
@@ -100,8 +100,8 @@ pub(super) static OPEN: LazyLock<Bulk> = LazyLock::new(|| {
 pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "WITH v (id, from_seq, from_desk_seq, visitor_name, status, seq, desk_seq, assignee, assignee_name, \
-         waiting_since_ms, read_visitor, read_agent, preview, at_ms) AS (VALUES",
-        14,
+         waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms) AS (VALUES",
+        15,
         ") UPDATE conversations SET visitor_name = v.visitor_name, status = v.status, seq = v.seq, \
          desk_seq = v.desk_seq, assignee = v.assignee, assignee_name = v.assignee_name, \
          waiting_since_ms = v.waiting_since_ms, \
@@ -109,7 +109,7 @@ pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
              ELSE conversations.read_visitor END, \
          read_agent = CASE WHEN v.read_agent > conversations.read_agent THEN v.read_agent \
              ELSE conversations.read_agent END, \
-         preview = v.preview, at_ms = v.at_ms \
+         unread = v.unread, preview = v.preview, at_ms = v.at_ms \
          FROM v WHERE conversations.id = v.id AND conversations.seq = v.from_seq \
          AND conversations.desk_seq = v.from_desk_seq",
     )
@@ -122,7 +122,8 @@ pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
         3,
         ") UPDATE conversations SET \
          read_visitor = CASE WHEN v.visitor > read_visitor THEN v.visitor ELSE read_visitor END, \
-         read_agent = CASE WHEN v.agent > read_agent THEN v.agent ELSE read_agent END \
+         read_agent = CASE WHEN v.agent > read_agent THEN v.agent ELSE read_agent END, \
+         unread = CASE WHEN v.agent >= seq THEN 0 ELSE unread END \
          FROM v WHERE conversations.id = v.id",
     )
 });

@@ -91,6 +91,7 @@ CREATE TABLE conversations (
     waiting_since_ms BIGINT,
     read_visitor     BIGINT NOT NULL,
     read_agent       BIGINT NOT NULL,
+    unread           BIGINT NOT NULL,
     preview          TEXT   NOT NULL,
     at_ms            BIGINT NOT NULL,
     created_ms       BIGINT NOT NULL,

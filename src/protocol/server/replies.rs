@@ -287,7 +287,7 @@ pub struct Head {
     /// Since when the visitor waits for an answer.
     #[schema(required)]
     pub waiting_since: Option<Millis>,
-    /// Entries of the thread that no agent has read.
+    /// Messages of the visitor that no agent has read.
     pub unread: u64,
     /// How the newest message begins.
     pub preview: String,
@@ -342,7 +342,7 @@ impl Head {
             visitor: VisitorName { id: state.visitor, name: state.visitor_name.clone() },
             assignee: state.assignee.as_ref().map(|holder| holder.id),
             waiting_since: state.waiting_since,
-            unread: state.seq.saturating_sub(state.read.agent),
+            unread: state.unread,
             preview: state.preview.clone(),
             at: state.at,
         }
