@@ -20,7 +20,9 @@ export function start(seat: Seat): App {
   let wasOpen = false;
   let followed: string | undefined;
   let unfollow = () => {};
+  let gone = false;
   const draw = () => {
+    if (gone) return;
     const { language, open, later } = chat;
     const slot = chat.current();
     if (slot !== followed) {
@@ -49,6 +51,7 @@ export function start(seat: Seat): App {
 
   return (call: Call) => {
     if (call[0] !== "destroy") return carryOut(chat, call);
+    gone = true;
     render(null, place);
     for (const leave of chat.leave) leave();
     chat.visitor.destroy();
