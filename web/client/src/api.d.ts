@@ -550,7 +550,7 @@ export interface components {
             readonly status: components["schemas"]["Status"];
             /**
              * Format: int64
-             * @description Entries of the thread that no agent has read.
+             * @description Messages of the visitor that no agent has read.
              */
             readonly unread: number;
             /** @description Who rings. */
