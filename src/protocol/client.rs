@@ -179,9 +179,9 @@ macro_rules! commands {
             /// Every `type` that a client may send.
             pub const NAMES: &[&str] = &[$($name),*];
 
-            fn parse(name: &str, line: &str) -> Option<Result<Self, serde_json::Error>> {
+            fn parse(name: &str, line: &str) -> Option<Result<Self, String>> {
                 Some(match name {
-                    $($name => serde_json::from_str::<$body>(line).map(Self::$variant),)*
+                    $($name => parse::body::<$body>(line).map(Self::$variant),)*
                     _ => return None,
                 })
             }

@@ -55,6 +55,8 @@ pub(super) struct Serving {
     current: Option<Current>,
     /// When this session ends because the node is being stopped.
     drained_at: Option<Instant>,
+    /// Commands that came in the same frame as `connect`.
+    along: Vec<Utf8Bytes>,
     _attending: Attending,
 }
 
@@ -67,13 +69,13 @@ struct Current {
 }
 
 impl Serving {
-    /// Takes over from the greeting: what was subscribed goes on, what came along is queued.
+    /// Takes over from the greeting: what was subscribed goes on.
     pub(super) async fn begin(context: &Arc<Context>, greeted: Greeted) -> Self {
         let Greeted { person, lanes, rest, reply: _ } = greeted;
         let now = Instant::now();
         let ttl = person.claims.expires_at() - context.clock.now();
         let attending = Attending::begin(context, &person).await;
-        let mut serving = Self {
+        let serving = Self {
             context: Arc::clone(context),
             person: Arc::new(person),
             pace: Pace::new(&context.limits, now),
@@ -81,13 +83,10 @@ impl Serving {
             waiting: VecDeque::new(),
             current: None,
             drained_at: None,
+            along: rest,
             _attending: attending,
         };
         serving.go_on(&lanes);
-        for line in rest {
-            // A malformed rest is found by the client's silence: it ends with the next frame.
-            drop(serving.queue(&line));
-        }
         serving
     }
 
@@ -96,6 +95,10 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let along = std::mem::take(&mut self.along);
+        if let Err(ending) = self.take_lines(socket, along.iter().map(Utf8Bytes::as_str)).await {
+            return ending;
+        }
         loop {
             if let Err(ending) = self.step(socket).await {
                 return ending;
@@ -230,14 +233,26 @@ impl Serving {
             Inbound::Control => Err(Ending::Code(CloseCode::RateLimited)),
             Inbound::Text(frame) => {
                 let lines = ClientFrame::lines(&frame).map_err(|_| Ending::Code(CloseCode::BadProtocol))?;
-                for line in lines {
-                    if let Some(error) = self.queue(line)? {
-                        self.send(socket, &error).await?;
-                    }
-                }
-                Ok(())
+                self.take_lines(socket, lines).await
             }
         }
+    }
+
+    /// Queues the commands of a frame, and answers those that are none.
+    async fn take_lines<'a, S>(
+        &mut self,
+        socket: &mut Socket<S>,
+        lines: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        for line in lines {
+            if let Some(error) = self.queue(line)? {
+                self.send(socket, &error).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts a command in line; returns what to tell the client when it is not one, or comes too fast.

@@ -1,6 +1,6 @@
 //! Reading a client's frame: what is wrong with it decides who is told and what ends.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{ClientFrame, Command};
 use crate::protocol::MAX_BATCH;
@@ -51,7 +51,7 @@ impl ClientFrame {
         let id = envelope.id;
         match Command::parse(&envelope.kind, line) {
             Some(Ok(command)) => Ok(Self { id, command }),
-            Some(Err(error)) => Err(ParseError::BadRequest { id, message: plain(&error) }),
+            Some(Err(message)) => Err(ParseError::BadRequest { id, message }),
             None => Err(ParseError::UnknownType { id, kind: envelope.kind.chars().take(40).collect() }),
         }
     }
@@ -85,6 +85,18 @@ fn is_deep(line: &str) -> bool {
     false
 }
 
+/// Reads a command's body; the error names the field. It is found by reading again, so that only who errs pays for it.
+pub(super) fn body<T: DeserializeOwned>(line: &str) -> Result<T, String> {
+    serde_json::from_str(line).map_err(|error| {
+        let mut again = serde_json::Deserializer::from_str(line);
+        let field = serde_path_to_error::deserialize::<_, T>(&mut again).err().map(|error| error.path().to_string());
+        match field.filter(|path| path != ".") {
+            Some(field) => format!("`{field}`: {}", plain(&error)),
+            None => plain(&error),
+        }
+    })
+}
+
 /// serde's message without the position, which means nothing to who reads the answer.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -112,6 +124,18 @@ mod tests {
         assert!(
             matches!(missing, Err(ParseError::BadRequest { id: Some(4), message }) if message.contains("conversation"))
         );
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_kind_is_named() {
+        let message = |line: &str| match ClientFrame::parse(line) {
+            Err(ParseError::BadRequest { message, .. }) => message,
+            other => panic!("{other:?}"),
+        };
+        let history = r#"{"type":"history","conversation":"01989f00-0000-7000-8000-000000000001","limit":"many"}"#;
+        assert_eq!(message(history), "`limit`: invalid type: string \"many\", expected u32");
+        assert_eq!(message(r#"{"type":"open","key":"k","body":{}}"#), "`body`: missing field `text`");
+        assert_eq!(message(r#"{"type":"refresh"}"#), "missing field `token`");
     }
 
     #[test]
