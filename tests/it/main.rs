@@ -13,4 +13,5 @@ mod resume;
 mod support;
 mod tidy;
 mod tls;
+mod together;
 mod verbs;

@@ -1,0 +1,123 @@
+//! Many at once: whoever listens sees the same sequence, without a hole and without a second copy.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{Client, Request, SHOP, Server, Setup, message, seqs_of};
+
+/// Sends `count` messages, then hears everything up to entry `last`.
+async fn talks(mut client: Client, chat: &str, name: &str, count: u64, last: u64) -> Vec<Value> {
+    for n in 0..count {
+        client.says(chat, &format!("{name} {n}")).await;
+    }
+    let mut entries = Vec::new();
+    while entries.len() < usize::try_from(last).unwrap() {
+        let is_next = |it: &Value| it["type"] == "entry" && it["conversation"] == *chat && it.get("lane").is_none();
+        entries.push(client.find("the next entry", is_next).await);
+    }
+    entries
+}
+
+#[tokio::test]
+async fn all_who_listen_see_the_same_sequence() {
+    let mut setup = Setup::new();
+    setup.limit("writes_per_second", 100_000).limit("write_burst", 100_000);
+    let server = setup.start().await;
+    let token = server.session(&server.project).await["token"].as_str().unwrap().to_owned();
+    let mut tabs = vec![server.join(&token).await, server.join(&token).await, server.join(&token).await];
+    let chat = tabs[0].rings("Hello").await;
+    let mut agents = Vec::new();
+    for name in ["Grace", "Alan"] {
+        let mut agent = server.agent(name).await;
+        agents.push((name, agent.watches(&chat).await["seq"].as_u64().unwrap(), agent));
+    }
+    // Alan came when Grace had it already: nothing but messages from here on.
+    let known = agents[1].1;
+    let (each, talkers) = (40, 5);
+    let last = known + each * talkers;
+    let by_tabs = tabs.into_iter().enumerate().map(|(n, tab)| {
+        let chat = chat.clone();
+        async move { talks(tab, &chat, &format!("tab {n}"), each, last).await }
+    });
+    let by_agents = agents.into_iter().map(|(name, seen, agent)| {
+        let chat = chat.clone();
+        async move { talks(agent, &chat, name, each, last - seen).await }
+    });
+    let (of_tabs, of_agents) = tokio::join!(join_all(by_tabs), join_all(by_agents));
+    assert_eq!(seqs_of(&of_tabs[0]), (1..=last).collect::<Vec<_>>());
+    assert!(of_tabs.iter().all(|seen| *seen == of_tabs[0]), "all tabs the same");
+    for seen in &of_agents {
+        assert_eq!(*seen, of_tabs[0][of_tabs[0].len() - seen.len()..], "agents the same, from where they came in");
+    }
+    let mut reader = server.join(&token).await;
+    let mut log = reader.history(&chat, "thread").await;
+    for entry in &mut log {
+        entry["type"] = "entry".into();
+    }
+    assert_eq!(log, of_tabs[0], "and so it is in the log");
+}
+
+#[tokio::test]
+async fn what_is_for_operators_is_not_public() {
+    let server = Server::start().await;
+    server.visitor().await;
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        let public = Request::get(path).send(server.address).await;
+        assert!(!public.body.contains("deskbell_sessions") && !public.body.contains("log_writable"), "{path}");
+        Request::get(path).send(server.admin).await.with_status(200);
+    }
+    assert_eq!(Request::get("/v1/sessions").send(server.admin).await.status, 404, "and the other way round");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_address_is_whom_it_names() {
+    let mut setup = Setup::new();
+    setup.set("limits.exempt", "[]").set("proxies.trusted", "[\"127.0.0.0/8\"]");
+    setup.limit("handshake_burst", 2).limit("handshakes_per_second", 1);
+    let server = setup.start().await;
+    let asked = json!({"project": server.project.public_key});
+    let ask = async |client: &str| {
+        let request = Request::post("/v1/sessions", &asked).header("Origin", SHOP).header("X-Forwarded-For", client);
+        request.send(server.address).await.status
+    };
+    assert_eq!([ask("203.0.113.1").await, ask("203.0.113.1").await, ask("203.0.113.1").await], [201, 201, 503]);
+    assert_eq!(ask("203.0.113.2").await, 201, "another visitor");
+    assert_eq!(ask("203.0.113.9, 203.0.113.1").await, 503, "what stands before it, it made up itself");
+}
+
+#[tokio::test]
+async fn an_unproxied_visitor_can_not_make_up_its_address() {
+    let mut setup = Setup::new();
+    setup.set("limits.exempt", "[]").limit("handshake_burst", 2).limit("handshakes_per_second", 1);
+    let server = setup.start().await;
+    let asked = json!({"project": server.project.public_key});
+    let mut statuses = Vec::new();
+    for n in 0..4 {
+        let request = Request::post("/v1/sessions", &asked).header("X-Forwarded-For", &format!("203.0.113.{n}"));
+        statuses.push(request.send(server.address).await.status);
+    }
+    assert!(statuses.contains(&503), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_message_of_any_script_comes_out_as_it_went_in() {
+    let server = Server::start().await;
+    let mut visitor = server.visitor().await;
+    let chat = visitor.rings("Hello").await;
+    let mut agent = server.agent("Grace").await;
+    agent.watches(&chat).await;
+    for words in [
+        "مرحبا بالعالم",
+        "你好，世界",
+        "👩‍👩‍👧‍👦 ok",
+        "<script>alert('x')</script>",
+        "back\\slash \"quote\" /",
+        "'; DROP TABLE entries; --",
+    ] {
+        visitor.ask(message(&chat, words)).await;
+        let seen = agent.hears_event("message").await;
+        assert_eq!(seen["body"]["text"], words);
+    }
+    visitor.says(&chat, "\u{202e}fdp.exe").await;
+    assert_eq!(agent.hears_event("message").await["body"]["text"], "fdp.exe", "no text pretends to be another");
+}
