@@ -28,7 +28,7 @@ fn counted() -> BTreeSet<String> {
 /// The tables in `src/telemetry.rs`: `("deskbell_sessions", Unit::Count, "..."),`
 fn described() -> BTreeSet<String> {
     let code = flat(Some(TELEMETRY));
-    names_after(&code, "(").into_iter().filter(|name| code.contains(&format!("(\"{name}\", Unit::"))).collect()
+    names_after(&code, "(").into_iter().filter(|name| code.contains(&format!("\"{name}\", Unit::"))).collect()
 }
 
 #[test]
