@@ -29,7 +29,7 @@ suite_rust() {
   if cargo nextest --version &>/dev/null; then
     cargo nextest run --workspace --features "$features" --locked --no-tests fail
   else
-    cargo test --workspace --all-targets --features "$features" --locked | tee target/test.log && ran_some target/test.log
+    cargo test --workspace --lib --bins --tests --features "$features" --locked | tee target/test.log && ran_some target/test.log
   fi
 }
 
