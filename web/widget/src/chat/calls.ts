@@ -15,9 +15,9 @@ export function carryOut(chat: Chat, [name, value]: Call): void {
     case "toggle":
       return chat.open ? chat.hide() : chat.show();
     case "send":
-      return void chat.send(String(value));
+      return void chat.identified.then(() => chat.send(String(value)));
     case "identify":
-      return void chat.visitor.identify(given.token ?? null);
+      return void (chat.identified = chat.visitor.identify(given.token ?? null).catch(({ message }: Error) => console.warn(`Deskbell: ${message}`)));
     case "locale":
       return carryOut(chat, ["set", { locale: value }]);
     case "set":

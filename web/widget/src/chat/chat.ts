@@ -34,6 +34,8 @@ export class Chat {
   wantsFocus = false;
   /** All that only a conversation needs: thread, rating, list, menu. */
   later: Later | undefined;
+  /** Settles once the server knows whom the site named; what the site sends after that is that person's. */
+  identified: Promise<void> = Promise.resolve();
   /** What stands over the composer and is sent along with a first message; undefined: something is wrong with it. */
   fields: () => Record<string, string> | undefined = () => ({});
   /** Runs when the widget goes. */
@@ -186,7 +188,9 @@ export class Chat {
 
   async setLanguage(): Promise<void> {
     const { locale, mode } = this.seat.settings;
-    this.language = await loadLanguage(matchLocale([locale, document.documentElement.lang, ...navigator.languages]));
+    const tag = matchLocale([locale, document.documentElement.lang, ...navigator.languages]);
+    // A page says "en" to readers everywhere; how they write times and dates, their browser knows.
+    this.language = await loadLanguage(navigator.languages.find((own) => own.startsWith(`${tag}-`)) ?? tag);
     if (mode === "page") document.documentElement.lang = this.language.tag;
     this.changed();
   }
