@@ -87,6 +87,9 @@ test("a message written without a server outlives a reload, and is sent once whe
   const late = `Said to nobody ${Date.now()}`;
   await widget.say(late);
   await expect(widget.panel.getByText("Sending …")).toBeVisible();
+  await desk.page.keyboard.press("Control+k");
+  await expect(desk.page.getByRole("dialog", { name: "Find anything" })).toBeVisible();
+  await desk.page.keyboard.press("Escape");
   await page.reload();
   await expect(widget.message(late)).toHaveCount(1);
   await expect(widget.panel.getByTestId("offline")).toBeVisible();

@@ -1,15 +1,24 @@
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { openDialog, useUi } from "./ui.ts";
 
-const Help = lazy(async () => ({ default: (await import("./HelpDialog.tsx")).HelpDialog }));
-const Settings = lazy(async () => ({ default: (await import("./SettingsDialog.tsx")).SettingsDialog }));
-const Palette = lazy(async () => ({ default: (await import("../palette/Palette.tsx")).Palette }));
-const Assign = lazy(async () => ({ default: (await import("../actions/AssignDialog.tsx")).AssignDialog }));
-const WINDOWS = { help: Help, settings: Settings, palette: Palette, assign: Assign };
+const help = async () => ({ default: (await import("./HelpDialog.tsx")).HelpDialog });
+const settings = async () => ({ default: (await import("./SettingsDialog.tsx")).SettingsDialog });
+const palette = async () => ({ default: (await import("../palette/Palette.tsx")).Palette });
+const assign = async () => ({ default: (await import("../actions/AssignDialog.tsx")).AssignDialog });
+const WINDOWS = { help: lazy(help), settings: lazy(settings), palette: lazy(palette), assign: lazy(assign) };
 
-/** The window that lies over the page, if any; each is loaded when it is first wanted. */
+// Safari has no idle callback.
+const whenIdle = window.requestIdleCallback ?? setTimeout;
+
+/**
+ * The window that lies over the page, if any. They are no part of the first screen, but fetched right after it: so each opens at
+ * once, and also while the server is away or has become a newer one that no longer has these files.
+ */
 export function Dialogs() {
   const dialog = useUi((ui) => ui.dialog);
+  useEffect(() => {
+    whenIdle(() => void Promise.allSettled([help(), settings(), palette(), assign()]));
+  }, []);
   if (dialog === null) return null;
   const Shown = WINDOWS[dialog];
   return (
