@@ -72,7 +72,8 @@ where
     let greeted = tokio::select! {
         biased;
         () = context.drain.cancelled() => Err(Ending::Code(CloseCode::Draining)),
-        greeted = greet(&context, &peer, &mut socket) => greeted,
+        // Boxed, so that an idle session does not keep the room that only the greeting needs.
+        greeted = Box::pin(greet(&context, &peer, &mut socket)) => greeted,
     };
     let ending = match greeted {
         Err(ending) => ending,

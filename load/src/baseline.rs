@@ -109,7 +109,7 @@ async fn greet(stream: TcpStream, acceptor: Option<TlsAcceptor>, hall: &Hall) ->
         Some(acceptor) => Stream::Tls(Box::new(TlsStream::Server(acceptor.accept(stream).await?))),
     };
     let config =
-        WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(4096).max_write_buffer_size(256 << 10);
+        WebSocketConfig::default().read_buffer_size(1024).write_buffer_size(4096).max_write_buffer_size(256 << 10);
     let mut socket = accept_hdr_async_with_config(stream, echo_subprotocol, Some(config)).await?;
     let Some(Ok(Message::Text(name))) = socket.next().await else { return Ok(()) };
     relay(socket, name, hall).await

@@ -134,11 +134,15 @@ fn serve(edge: &Arc<Edge>, upgrade: OnUpgrade, peer: session::Peer, seat: Seat) 
                 session::run(sessions, io.into_inner(), read_buf, peer).await;
                 drop(seat);
             }),
-            Some(Bare::Tls(parts)) => tasks.spawn(async move {
+            Some(Bare::Tls(parts)) => {
                 let Parts { io, read_buf, .. } = *parts;
-                session::run(sessions, io.into_inner(), read_buf, peer).await;
-                drop(seat);
-            }),
+                // Behind a pointer: a session's state has room for its stream several times over, and this one takes 1 KiB.
+                let stream = Box::new(io.into_inner());
+                tasks.spawn(async move {
+                    session::run(sessions, stream, read_buf, peer).await;
+                    drop(seat);
+                });
+            }
             None => tracing::error!("an upgraded connection is of no known kind"),
         }
     });

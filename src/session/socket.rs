@@ -97,7 +97,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .max_frame_size(Some(limits.frame_bytes));
         let mut meter = Meter::new(stream, limits.fragments);
         meter.count(&leftover).map_err(|_| Ending::Gone)?;
-        let stream = WebSocketStream::from_partially_read(meter, leftover.into(), Role::Server, Some(config)).await;
+        // A copy: `leftover` is mostly empty, but would bring the 8 KiB that the request was read into along for good.
+        let leftover = leftover.to_vec();
+        let stream = WebSocketStream::from_partially_read(meter, leftover, Role::Server, Some(config)).await;
         Ok(Self { stream, write_timeout: Duration::from_millis(limits.write_timeout_ms) })
     }
 
