@@ -1,10 +1,6 @@
 //! Those who write while things break, what they were promised, and whether the promise was kept.
 
-use std::{
-    cell::Cell,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 
 use serde_json::{Value, json};
 
@@ -57,10 +53,13 @@ impl Writer {
         }
     }
 
-    /// Writes the next message; what is answered, or the code that the socket was closed with.
+    /// Writes the next message, or again the one that was refused, as an outbox does; what is answered, or the code that
+    /// the socket was closed with.
     pub(super) async fn writes(&mut self) -> Result<Value, u16> {
-        let (key, text) = (fresh(), (self.sent.len() + 1).to_string());
-        self.sent.push((key.clone(), text.clone()));
+        if self.sent.last().is_none_or(|(key, _)| self.acked.contains_key(key)) {
+            self.sent.push((fresh(), (self.sent.len() + 1).to_string()));
+        }
+        let (key, text) = self.sent.last().cloned().unwrap();
         self.sends(&key, &text).await
     }
 
@@ -90,27 +89,84 @@ impl Writer {
     /// Every acknowledged message is there once, in order, as acknowledged; and none that nobody sent.
     pub(super) async fn finds_all(&mut self) {
         let thread = self.client.history(&self.chat, "thread").await;
-        let seqs: Vec<u64> = thread.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
-        assert_eq!(seqs, (1..=thread.len() as u64).collect::<Vec<_>>(), "dense, from 1");
-        let own: Vec<&Value> = thread.iter().filter(|entry| entry["event"] == "message" && entry["seq"] != 1).collect();
-        for (key, answer) in &self.acked {
-            let found: Vec<&&Value> = own.iter().filter(|entry| entry["key"] == **key).collect();
-            assert_eq!(found.len(), 1, "{answer} is there {} times", found.len());
-            assert_eq!((&found[0]["seq"], &found[0]["entry"]), (&answer["seq"], &answer["entry"]));
-        }
-        let sent: BTreeMap<&str, &str> = self.sent.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
-        for entry in &own {
-            let text = sent.get(entry["key"].as_str().unwrap()).unwrap_or_else(|| panic!("nobody sent {entry}"));
-            assert_eq!(entry["body"]["text"], *text);
-        }
-        let order: Vec<u64> =
-            own.iter().map(|entry| entry["body"]["text"].as_str().unwrap().parse().unwrap()).collect();
-        assert!(order.is_sorted(), "in the order sent: {order:?}");
-        let different: BTreeSet<u64> = order.iter().copied().collect();
-        assert_eq!(different.len(), order.len(), "none twice");
+        judge(&thread, &self.sent, &self.acked).unwrap_or_else(|broken| panic!("{broken}"));
     }
 
     pub(super) fn sent_all(&self) -> bool {
         self.sent.len() == self.acked.len()
+    }
+}
+
+/// Whether a thread keeps what was promised to its one writer. Its first entry is the opening.
+fn judge(thread: &[Value], sent: &[(String, String)], acked: &BTreeMap<String, Value>) -> Result<(), String> {
+    if thread.iter().zip(1_u64..).any(|(entry, seq)| entry["seq"] != seq) {
+        return Err("the sequence is not dense".to_owned());
+    }
+    let own: Vec<&Value> = thread.iter().skip(1).filter(|entry| entry["event"] == "message").collect();
+    for (key, answer) in acked {
+        let found: Vec<&&Value> = own.iter().filter(|entry| entry["key"] == **key).collect();
+        let as_acked = |entry: &Value| (&entry["seq"], &entry["entry"]) == (&answer["seq"], &answer["entry"]);
+        if found.len() != 1 || !as_acked(found[0]) {
+            return Err(format!("acknowledged as {answer}, and kept as {found:?}"));
+        }
+    }
+    let mut rest = sent.iter();
+    for entry in own {
+        // In the order sent: what is kept is found by only ever going on.
+        if !rest.any(|(key, text)| entry["key"] == **key && entry["body"]["text"] == **text) {
+            return Err(format!("not sent, not in this order, or not only once: {entry}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(seq: u64, text: &str) -> Value {
+        json!({"seq": seq, "entry": format!("id-{text}"), "event": "message", "key": format!("k{text}"), "body": {"text": text}})
+    }
+
+    /// Three were sent, the first two acknowledged.
+    fn verdict(thread: &[Value]) -> Result<(), String> {
+        let sent: Vec<_> = ["1", "2", "3"].iter().map(|text| (format!("k{text}"), (*text).to_owned())).collect();
+        let answer = |seq: u64, text: &str| (format!("k{text}"), json!({"seq": seq, "entry": format!("id-{text}")}));
+        judge(thread, &sent, &BTreeMap::from([answer(2, "1"), answer(3, "2")]))
+    }
+
+    #[test]
+    fn a_log_that_keeps_its_word_passes() {
+        assert_eq!(verdict(&[entry(1, "0"), entry(2, "1"), entry(3, "2")]), Ok(()));
+        assert_eq!(verdict(&[entry(1, "0"), entry(2, "1"), entry(3, "2"), entry(4, "3")]), Ok(()));
+    }
+
+    #[test]
+    fn a_broken_log_is_found_out() {
+        for (what, thread) in [
+            ("lost", vec![entry(1, "0"), entry(2, "1")]),
+            ("twice", vec![entry(1, "0"), entry(2, "1"), entry(3, "2"), entry(4, "2")]),
+            ("swapped", vec![entry(1, "0"), entry(2, "2"), entry(3, "1")]),
+            ("a hole", vec![entry(1, "0"), entry(2, "1"), entry(4, "2")]),
+            ("invented", vec![entry(1, "0"), entry(2, "1"), entry(3, "2"), entry(4, "9")]),
+            (
+                "another id than acknowledged",
+                vec![entry(1, "0"), entry(2, "1"), {
+                    let mut other = entry(3, "2");
+                    other["entry"] = "id-other".into();
+                    other
+                }],
+            ),
+            (
+                "other words",
+                vec![entry(1, "0"), entry(2, "1"), {
+                    let mut other = entry(3, "2");
+                    other["body"]["text"] = "two".into();
+                    other
+                }],
+            ),
+        ] {
+            assert!(verdict(&thread).is_err(), "{what}");
+        }
     }
 }
