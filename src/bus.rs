@@ -95,6 +95,11 @@ pub enum Message {
         /// Which.
         conversation: ConversationId,
     },
+    /// On [`Topic::Visitor`]: a conversation of this visitor is another's now; its sessions unsubscribe.
+    Moved {
+        /// Which.
+        conversation: ConversationId,
+    },
     /// On [`Topic::Staff`]: something to tell the people.
     Notice {
         /// How serious.

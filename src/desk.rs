@@ -106,7 +106,6 @@ impl Desk {
                     _ = ticks.tick() => ticking.tick().await,
                 }
             }
-            ticking.write_read_marks().await;
         });
         desk
     }

@@ -91,7 +91,7 @@ impl Hub {
         let member = Arc::new(Member {
             number: self.presence.number(),
             project: arrival.project,
-            session: arrival.session,
+            session: Mutex::new(arrival.session),
             subject: arrival.subject,
             address: arrival.address,
             outbox: Outbox::new(arrival.limits),
@@ -237,6 +237,7 @@ impl Hub {
             }
             Message::AgentsOnline { online } => self.tell_visitors(topic, *online),
             Message::Opened { conversation } => self.join_opened(topic, *conversation),
+            Message::Moved { conversation } => self.part_moved(topic, *conversation),
             Message::Notice { level, text } => self.notify(topic, server::Notice { level: *level, text: text.clone() }),
             Message::Revoked(revocation) => self.revoke(revocation),
         }
@@ -280,6 +281,19 @@ impl Hub {
             if channel.lock().join_new(&member, 0) {
                 member.topics.lock().push(thread);
             }
+            if !self.presence.contains(member.number) {
+                // It left after it was copied: nobody would take it out again.
+                self.part(&member, &thread);
+            }
+        }
+    }
+
+    /// A conversation is another visitor's now: this one's sessions hear no more of it.
+    fn part_moved(&self, topic: &Topic, conversation: ConversationId) {
+        let Some(own) = self.presence.channel(topic) else { return };
+        let members = own.lock().members();
+        for member in members {
+            self.unsubscribe(&member, conversation);
         }
     }
 
@@ -300,7 +314,7 @@ impl Hub {
 
     fn revoke(&self, revocation: &Revocation) {
         let is_meant = |member: &Member| match *revocation {
-            Revocation::Session(session) => member.session == session,
+            Revocation::Session(session) => member.session() == session,
             Revocation::Agent(agent) => member.agent() == Some(agent),
             Revocation::Visitor(project, visitor) => {
                 member.project == project && member.subject == Subject::Visitor(visitor)

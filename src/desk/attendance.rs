@@ -214,6 +214,11 @@ impl Attendance {
         }
     }
 
+    /// The one whose turn it was is with an agent now: that is how fast the line moves.
+    pub(super) fn turn_taken(&mut self, now: Millis) {
+        self.pace.left_line(now);
+    }
+
     /// Undoes [`Attendance::next`]: the conversation could not be given away, and stands where it stood.
     pub(super) fn give_up(&mut self, turn: &Turn) {
         self.release(turn.conversation);
@@ -233,7 +238,7 @@ impl Attendance {
         let gone = |id: &AgentId| {
             self.agents.get(id).is_none_or(|agent| {
                 let absent = agent.sessions == 0 && now - agent.left_at.unwrap_or(self.began) >= HAND_BACK_AFTER_MS;
-                agent.disabled || absent
+                agent.disabled || !agent.role.answers() || absent
             })
         };
         let unanswered = self.held.iter().filter(|(_, held)| held.unanswered && gone(&held.by));

@@ -21,8 +21,8 @@ const FIRST_EPOCH: &str = "k1";
 /// How many conversations of one visitor may be open at once.
 const OPEN_AT_ONCE: usize = 10;
 
-/// The most fields of a form, and the longest name and value, in characters.
-const FIELDS: (usize, usize, usize) = (20, 40, 500);
+/// The longest name and value of a form's field, in characters.
+const FIELD_CHARS: (usize, usize) = (40, 500);
 
 /// What a visitor opens a conversation with. The text arrives cleaned.
 #[derive(Clone, Debug)]
@@ -157,7 +157,7 @@ impl Desk {
         record.name = name.or_else(|| fields.get("name").cloned()).or(record.name);
         record.email = opening.email.clone().or_else(|| fields.get("email").cloned()).or(record.email);
         record.subject = opening.subject.clone().or(record.subject);
-        record.fields.extend(fields);
+        record.fields = text::merge_fields(fields, record.fields);
         record.seen_at = now;
         Ok(record)
     }
@@ -192,9 +192,9 @@ fn first_drafts(visitor: &Author, opening: &Opening, agent: Option<AgentRef>) ->
 }
 
 fn clean_fields(fields: &Fields) -> Result<Fields, Refusal> {
-    let (most, name_chars, value_chars) = FIELDS;
-    if fields.len() > most {
-        return Err(Refusal::BadRequest(format!("`fields` takes at most {most} fields")));
+    let (name_chars, value_chars) = FIELD_CHARS;
+    if fields.len() > text::FIELDS {
+        return Err(Refusal::BadRequest(format!("`fields` takes at most {} fields", text::FIELDS)));
     }
     let mut clean = Fields::new();
     for (name, value) in fields {

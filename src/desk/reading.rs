@@ -87,7 +87,7 @@ impl Desk {
         }
         let newest = if end == 0 { Vec::new() } else { self.log.read_before(id, lane, end + 1, FRESH_ENTRIES).await? };
         let mut entries = on_the_wire(&newest, &state.epoch);
-        keep_newest(&mut entries, &mut budget.0);
+        keep_newest(&mut entries, &mut budget.0, 0);
         Ok(CaughtUp { state, resumed: false, entries, last: end })
     }
 
@@ -107,7 +107,7 @@ impl Desk {
             (before, None) => {
                 let read = self.log.read_before(id, lane, before.unwrap_or(u64::MAX), limit).await?;
                 let mut entries = on_the_wire(&read, &state.epoch);
-                keep_newest(&mut entries, &mut room);
+                keep_newest(&mut entries, &mut room, 1);
                 let more = entries.first().is_some_and(|first| first.seq > 1);
                 (entries, more)
             }
@@ -204,12 +204,12 @@ fn on_the_wire(entries: &[Entry], epoch: &str) -> Vec<server::Entry> {
     entries.iter().map(|entry| server::Entry::of(entry, epoch)).collect()
 }
 
-/// Keeps as many of the newest as there is room for, but at least one: an entry always fits a frame.
-fn keep_newest(entries: &mut Vec<server::Entry>, room: &mut usize) {
+/// Keeps as many of the newest as there is room for, but `at_least` so many: a single entry always fits a frame.
+fn keep_newest(entries: &mut Vec<server::Entry>, room: &mut usize, at_least: usize) {
     let mut kept = 0;
     for entry in entries.iter().rev() {
         let bytes = size(entry);
-        if bytes > *room && kept > 0 {
+        if bytes > *room && kept >= at_least {
             break;
         }
         *room = room.saturating_sub(bytes);

@@ -42,7 +42,7 @@ impl Desk {
             let Some(turn) = project.attendance.lock().next(self.clock.now()) else { return };
             let command = Command::Route(turn.agent.clone());
             match self.write(&routing_of(project), turn.conversation, None, command).await {
-                Ok(_) => {}
+                Ok(_) => project.attendance.lock().turn_taken(self.clock.now()),
                 Err(Failure::Refused(_)) => self.look_again(project, &turn).await,
                 Err(Failure::Unavailable(_)) => {
                     project.attendance.lock().give_up(&turn);

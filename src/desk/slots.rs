@@ -96,6 +96,15 @@ impl Slots {
         });
     }
 
+    /// Forgets a conversation that there is none of, unless others ask for it at this moment, too.
+    pub(super) fn forget_missing(&self, id: ConversationId) {
+        let mut slots = self.by_id.lock();
+        // Two: the map's own and the asking one's guard.
+        if slots.get(&id).is_some_and(|slot| Arc::strong_count(&slot.loaded) <= 2) {
+            slots.remove(&id);
+        }
+    }
+
     /// Read marks to be written down.
     pub(super) fn mark_dirty(&self, id: ConversationId, marks: ReadMarks) {
         self.dirty.lock().insert(id, marks);

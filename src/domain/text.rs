@@ -1,5 +1,7 @@
 //! What a person typed, made fit to store: Unicode NFC, no control characters, bounded.
 
+use std::collections::BTreeMap;
+
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::Refusal;
@@ -16,6 +18,21 @@ pub const COMMENT_CHARS: usize = 1_000;
 pub const URL_CHARS: usize = 2_000;
 /// The longest title of a page, in Unicode characters.
 pub const TITLE_CHARS: usize = 300;
+
+/// The most fields that are kept of a visitor: what one form can have.
+pub const FIELDS: usize = 20;
+
+/// What is known of a visitor after it filled in `new`: the older fields stay where there is room.
+pub fn merge_fields(new: BTreeMap<String, String>, old: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut merged = new;
+    for (name, value) in old {
+        if merged.len() >= FIELDS {
+            break;
+        }
+        merged.entry(name).or_insert(value);
+    }
+    merged
+}
 
 /// A message's or note's text: 1 to [`MESSAGE_CHARS`] characters.
 pub fn message(raw: &str) -> Result<String, Refusal> {
@@ -92,6 +109,14 @@ mod tests {
         assert!(matches!(message("a\u{0}b"), Err(Refusal::BadRequest(_))));
         assert!(matches!(message(&"x".repeat(MESSAGE_CHARS + 1)), Err(Refusal::TooLarge(_))));
         assert_eq!(message(&"é".repeat(MESSAGE_CHARS)).map(|text| text.chars().count()), Ok(MESSAGE_CHARS));
+    }
+
+    #[test]
+    fn fields_do_not_grow_without_end() {
+        let form = |from: usize| (from..from + FIELDS).map(|n| (format!("f{n:03}"), n.to_string())).collect();
+        let merged = merge_fields(form(100), form(0));
+        assert_eq!(merged, form(100), "the newest form is whole");
+        assert_eq!(merge_fields(BTreeMap::new(), form(0)).len(), FIELDS);
     }
 
     #[test]

@@ -92,7 +92,8 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Puts the newest value of a state in the place of an older one. When it does not fit, it is dropped: the next one tells.
+    /// Puts the newest value of a state in the place of an older one. When typing or presence does not fit, it is dropped.
+    /// When another state does not fit, the session is over: without a head an agent would not see a chat.
     pub fn set(&self, of: StateOf, frame: Utf8Bytes) {
         let mut shelves = self.shelves.lock();
         if shelves.ending.is_some() {
@@ -102,17 +103,17 @@ impl Outbox {
             let (_, old) = shelves.states.swap_remove(position);
             shelves.bytes -= old.len();
         }
-        // A head is a state that must arrive: without it an agent would not see a chat.
         match shelves.overflow(&frame, self.limits) {
             None => {
                 shelves.bytes += frame.len();
                 shelves.states.push((of, frame));
             }
-            Some(limit) if matches!(of, StateOf::Head(_)) => {
+            // Only typing and presence may be dropped: the next one tells.
+            Some(_) if matches!(of, StateOf::Typing(..) | StateOf::Presence(_)) => {}
+            Some(limit) => {
                 refused(limit);
                 shelves.end(CloseCode::SlowConsumer);
             }
-            Some(_) => {}
         }
         drop(shelves);
         self.wake.notify_one();
@@ -153,7 +154,8 @@ impl Outbox {
 impl Shelves {
     /// The limit that one more frame would break.
     fn overflow(&self, frame: &Utf8Bytes, limits: OutboxLimits) -> Option<&'static str> {
-        if self.frames.len() + self.states.len() >= limits.frames {
+        // States don't count here: a burst of heads of many conversations is no backlog, and their bytes count below.
+        if self.frames.len() >= limits.frames {
             Some("outbox_frames")
         } else if self.bytes + frame.len() > limits.bytes {
             Some(limits.bytes_limit)
@@ -208,10 +210,10 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_does_not_fit_is_dropped_but_a_head_is_not() {
+    fn typing_that_does_not_fit_is_dropped_but_a_head_is_not() {
         let outbox = outbox();
         outbox.push("x".repeat(99).into());
-        outbox.set(StateOf::Queue(Uuid::nil()), "position".into());
+        outbox.set(StateOf::Typing(Uuid::nil(), Uuid::nil()), "typing".into());
         assert_eq!(outbox.take().ending, None);
         outbox.push("x".repeat(99).into());
         outbox.set(StateOf::Head(Uuid::nil()), "head".into());

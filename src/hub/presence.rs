@@ -37,8 +37,8 @@ pub struct Member {
     pub number: u64,
     /// The project it belongs to; nothing of another reaches it.
     pub project: ProjectId,
-    /// The token's session.
-    pub session: SessionId,
+    /// The session of the token that it holds now.
+    pub(super) session: Mutex<SessionId>,
     /// Who.
     pub subject: Subject,
     /// Where from.
@@ -53,6 +53,16 @@ impl Member {
     /// Whether it may see the desk lane.
     pub const fn is_agent(&self) -> bool {
         matches!(self.subject, Subject::Agent(_))
+    }
+
+    /// The session of the token that it holds now.
+    pub fn session(&self) -> SessionId {
+        *self.session.lock()
+    }
+
+    /// It holds a token of this session now.
+    pub fn renew(&self, session: SessionId) {
+        *self.session.lock() = session;
     }
 
     /// Which agent it is.
@@ -91,6 +101,11 @@ impl Presence {
             self.agents.fetch_sub(usize::from(member.is_agent()), Ordering::Relaxed);
             self.of_project.alter(&member.project, |_, count| count.saturating_sub(1));
         }
+    }
+
+    /// Whether a member is still here.
+    pub(super) fn contains(&self, number: u64) -> bool {
+        self.members.contains_key(&number)
     }
 
     /// How many visitors' and how many agents' sessions there are.

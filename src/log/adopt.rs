@@ -1,11 +1,12 @@
 //! An anonymous visitor turns out to be an identified one.
 
-use std::collections::BTreeMap;
-
 use sqlx::AnyConnection;
 
 use super::{Error, Log, VisitorRecord, connection::Writer, rows, sql};
-use crate::ids::{ConversationId, VisitorId};
+use crate::{
+    domain::text,
+    ids::{ConversationId, VisitorId},
+};
 
 /// Moves the conversations. A key of an `open` that the new owner used, too, gives way to the conversation's own id.
 const MOVE: &str = "UPDATE conversations SET visitor = $1, visitor_name = COALESCE($2, visitor_name), \
@@ -54,16 +55,15 @@ async fn move_over(writer: &mut Writer, from: VisitorId, to: &VisitorRecord) -> 
 /// What the site says now, before what it said earlier, before what the visitor said of itself.
 fn merge(to: &VisitorRecord, known: Option<VisitorRecord>, earlier: VisitorRecord) -> VisitorRecord {
     let mut merged = to.clone();
-    let mut fields = BTreeMap::new();
-    for past in std::iter::once(&earlier).chain(&known) {
-        fields.extend(past.fields.clone());
+    let mut fields = to.fields.clone();
+    for past in known.iter().chain([&earlier]) {
+        fields = text::merge_fields(fields, past.fields.clone());
         merged.created_at = merged.created_at.min(past.created_at);
     }
     for past in known.into_iter().chain([earlier]) {
         merged.name = merged.name.or(past.name);
         merged.email = merged.email.or(past.email);
     }
-    fields.extend(to.fields.clone());
     merged.fields = fields;
     merged
 }

@@ -14,7 +14,8 @@ use crate::{
         client::{self, AssignTarget, Command, Page},
         close::CloseCode,
         server::{
-            self, Assigned, Done, ErrorCode, Opened, Refreshed, Reply, Sequenced, Watched, Written as WrittenReply,
+            self, Assigned, Done, ErrorCode, Opened, Refreshed, Reply, Sequenced, VisitorCard, Watched,
+            Written as WrittenReply,
         },
     },
     tokens::TokenError,
@@ -125,6 +126,8 @@ fn refresh_token(context: &Context, person: &Person, token: &str) -> Result<Outc
     if !same || claims.role != held.role {
         return Err(Refusal::Forbidden("the token is for another subject, project or role".to_owned()).into());
     }
+    // An agent may have signed in anew meanwhile: from now on the socket lives and ends with that sign-in.
+    person.stay.renew(claims.session);
     Ok(Outcome::Renewed(Refreshed { token_ttl_ms: claims.expires_at() - context.clock.now() }))
 }
 
@@ -209,11 +212,32 @@ async fn watch(context: &Arc<Context>, person: &Person, watch: &client::Watch) -
     must_be_agent(person)?;
     let (id, caller) = (watch.conversation, &person.caller);
     // Looked at before anything is subscribed to: what is not the caller's can't be listened to, not even for a moment.
-    context.desk.look(caller, id).await?;
-    let since = |seq: Option<u64>| Some(Since { epoch: watch.epoch.clone()?, seq: seq? });
-    let mut budget = Budget::default();
+    let seen = context.desk.look(caller, id).await?;
+    let card = context.desk.visitor_card(caller, &seen).await?;
+    let heard_before = context.hub.hears(&person.stay, id);
     context.hub.subscribe(&person.stay, id, Lane::Thread);
     context.hub.subscribe(&person.stay, id, Lane::Desk);
+    let watched = catch_up_both(context, person, watch, card).await;
+    if watched.is_err() && heard_before {
+        // It was cut off from lanes that it believes to follow: it must come back and resume.
+        return Ok(Outcome::End(CloseCode::Resync));
+    }
+    if watched.is_err() {
+        context.hub.unsubscribe(&person.stay, id);
+    }
+    watched
+}
+
+/// Reads what a watching agent missed of both lanes. Both are subscribed to already.
+async fn catch_up_both(
+    context: &Arc<Context>,
+    person: &Person,
+    watch: &client::Watch,
+    visitor: VisitorCard,
+) -> Result<Outcome, Failure> {
+    let (id, caller) = (watch.conversation, &person.caller);
+    let since = |seq: Option<u64>| Some(Since { epoch: watch.epoch.clone()?, seq: seq? });
+    let mut budget = Budget::default();
     let thread = context.desk.catch_up(caller, (id, Lane::Thread), since(watch.seq).as_ref(), &mut budget).await?;
     let desk = context.desk.catch_up(caller, (id, Lane::Desk), since(watch.desk_seq).as_ref(), &mut budget).await?;
     let lanes = vec![lanes_of((id, Lane::Thread), &thread), lanes_of((id, Lane::Desk), &desk)];
@@ -225,7 +249,7 @@ async fn watch(context: &Arc<Context>, person: &Person, watch: &client::Watch) -
         seq: thread.last,
         desk_seq: desk.last,
         resumed: thread.resumed && desk.resumed,
-        visitor: context.desk.visitor_card(caller, state).await?,
+        visitor,
         assignee: state.assignee.clone(),
         read: state.read,
         viewing: context.hub.viewing(id),

@@ -105,6 +105,8 @@ impl<'a> Greeting<'a> {
         let caller = caller_of(&claims).ok_or_else(|| self.no_good(TokenError::Malformed))?;
         self.must_come_from_its_site(&claims)?;
         let stay = self.enter(&claims, &caller)?;
+        // Once more: what was revoked before it stood in the hub reached nobody.
+        self.context.accounts.verify(&self.connect.token).map_err(|error| self.no_good(error))?;
         let person = Person { stay, caller, claims };
         match self.answer(&person).await {
             Ok((connected, lanes)) => {

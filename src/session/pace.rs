@@ -61,9 +61,9 @@ impl Pace {
         }
     }
 
-    /// Whether `command` may be carried out now.
-    pub(super) fn ask(&mut self, command: &Command, now: Instant) -> Verdict {
-        let bucket = if is_write(command) { &mut self.writes } else { &mut self.reads };
+    /// Whether a command, which `writes` or only reads, may be carried out now.
+    pub(super) fn ask(&mut self, writes: bool, now: Instant) -> Verdict {
+        let bucket = if writes { &mut self.writes } else { &mut self.reads };
         match bucket.take(now) {
             Ok(()) => {
                 self.refused = 0;
@@ -104,7 +104,8 @@ impl Bucket {
         let passed = u64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(u64::MAX);
         let gained = passed.saturating_mul(self.per_second.into());
         self.level = self.level.saturating_add(gained).min(u64::from(self.burst) * 1_000);
-        self.at = now;
+        // Only what was credited: the rest of a millisecond counts the next time.
+        self.at += Duration::from_millis(passed);
         if self.level >= 1_000 {
             self.level -= 1_000;
             return Ok(());
@@ -131,25 +132,20 @@ pub(super) const fn is_write(command: &Command) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::client::{Availability, SetAvailability};
-
-    fn write() -> Command {
-        Command::Availability(SetAvailability { status: Availability::Away })
-    }
 
     #[test]
     fn a_burst_then_the_rate_then_the_end() {
         let (limits, start) = (Limits::default(), Instant::now());
         let mut pace = Pace::new(&limits, start);
         for _ in 0..limits.write_burst {
-            assert_eq!(pace.ask(&write(), start), Verdict::Granted);
+            assert_eq!(pace.ask(true, start), Verdict::Granted);
         }
-        assert_eq!(pace.ask(&write(), start), Verdict::Refused { retry_ms: 100 });
-        assert_eq!(pace.ask(&write(), start + Duration::from_millis(100)), Verdict::Granted);
+        assert_eq!(pace.ask(true, start), Verdict::Refused { retry_ms: 100 });
+        assert_eq!(pace.ask(true, start + Duration::from_millis(100)), Verdict::Granted);
         for _ in 1..limits.refusals_in_a_row {
-            assert!(matches!(pace.ask(&write(), start + Duration::from_millis(100)), Verdict::Refused { .. }));
+            assert!(matches!(pace.ask(true, start + Duration::from_millis(100)), Verdict::Refused { .. }));
         }
-        assert_eq!(pace.ask(&write(), start + Duration::from_millis(100)), Verdict::Exhausted);
+        assert_eq!(pace.ask(true, start + Duration::from_millis(100)), Verdict::Exhausted);
     }
 
     #[test]

@@ -1,17 +1,12 @@
 //! The loop of an identified session.
 
-use std::{
-    collections::VecDeque,
-    future::{Future, poll_fn},
-    pin::Pin,
-    sync::Arc,
-    task::{Context as TaskContext, Poll},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use rand::Rng as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
     time::{Instant, sleep_until},
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -34,7 +29,6 @@ use crate::{
         close::CloseCode,
         server::{Error, ErrorCode, Ok as OkFrame, Ping, Reply, ServerFrame, TokenExpiring},
     },
-    tasks::Tasks,
     telemetry::refused,
 };
 
@@ -46,6 +40,8 @@ const DRAIN_MS_PER_SESSION: u64 = 1;
 
 /// An identified session.
 pub(super) struct Serving {
+    /// First, because it is dropped first: it looks whether the person is still here in another session.
+    _attending: Attending,
     context: Arc<Context>,
     person: Arc<Person>,
     pace: Pace,
@@ -57,15 +53,15 @@ pub(super) struct Serving {
     drained_at: Option<Instant>,
     /// Commands that came in the same frame as `connect`.
     along: Vec<Utf8Bytes>,
-    _attending: Attending,
 }
 
-/// The command that is being carried out.
+/// The command that is being carried out, by a task of its own: it goes on while this session waits for its socket, and
+/// is finished when the session ends before it. What was committed is published, whatever becomes of who wrote it.
 struct Current {
     id: Option<u32>,
     /// When it arrived, if it writes.
     arrived: Option<Instant>,
-    work: Finish,
+    outcome: oneshot::Receiver<Outcome>,
 }
 
 impl Serving {
@@ -135,9 +131,10 @@ impl Serving {
         let Some((arrived, ClientFrame { id, command })) = self.waiting.pop_front() else { return };
         let arrived = is_write(&command).then_some(arrived);
         let (context, person) = (Arc::clone(&self.context), Arc::clone(&self.person));
+        let (tell, outcome) = oneshot::channel();
         let tasks = context.tasks.clone();
-        let work = Box::pin(async move { carry_out(&context, &person, command).await });
-        self.current = Some(Current { id, arrived, work: Finish { work: Some(work), running: false, tasks } });
+        tasks.spawn(async move { drop(tell.send(carry_out(&context, &person, command).await)) });
+        self.current = Some(Current { id, arrived, outcome });
     }
 
     async fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
@@ -216,6 +213,10 @@ impl Serving {
                 self.send(socket, &ServerFrame::TokenExpiring(TokenExpiring { in_ms })).await
             }
             Some(Due::NoPong) => {
+                // A process that was frozen finds the pong in the socket: it came in time.
+                if let Some(inbound) = socket.receive().now_or_never() {
+                    return self.take_in(socket, inbound?).await;
+                }
                 refused("pong_within_ms");
                 Err(Ending::Code(CloseCode::NoPong))
             }
@@ -258,27 +259,30 @@ impl Serving {
     /// Puts a command in line; returns what to tell the client when it is not one, or comes too fast.
     fn queue(&mut self, line: &str) -> Result<Option<ServerFrame>, Ending> {
         let error = |id, code, message, retry_ms| Ok(Some(ServerFrame::Error(Error { id, code, message, retry_ms })));
-        let frame = match ClientFrame::parse(line) {
-            Ok(frame) => frame,
+        let parsed = ClientFrame::parse(line);
+        let (id, writes) = match &parsed {
+            Ok(frame) => (frame.id, is_write(&frame.command)),
             Err(ParseError::Malformed) => return Err(Ending::Code(CloseCode::BadProtocol)),
-            Err(unknown @ ParseError::UnknownType { id, .. }) => {
-                return error(id, ErrorCode::UnknownType, unknown.to_string(), None);
-            }
-            Err(ParseError::BadRequest { id, message }) => return error(id, ErrorCode::BadRequest, message, None),
+            Err(ParseError::UnknownType { id, .. } | ParseError::BadRequest { id, .. }) => (*id, false),
         };
-        if matches!(frame.command, Command::Pong(_)) {
-            return Ok(None);
+        match self.pace.ask(writes, Instant::now()) {
+            Verdict::Granted => {}
+            Verdict::Refused { retry_ms } => {
+                let message = format!("{} writes a second at most", self.context.limits.writes_per_second);
+                return error(id, ErrorCode::RateLimited, message, Some(retry_ms));
+            }
+            Verdict::Exhausted => return Err(Ending::Code(CloseCode::RateLimited)),
         }
-        match self.pace.ask(&frame.command, Instant::now()) {
-            Verdict::Granted => {
+        match parsed {
+            Ok(ClientFrame { command: Command::Pong(_), .. }) | Err(ParseError::Malformed) => Ok(None),
+            Ok(frame) => {
                 self.waiting.push_back((Instant::now(), frame));
                 Ok(None)
             }
-            Verdict::Refused { retry_ms } => {
-                let message = format!("{} writes a second at most", self.context.limits.writes_per_second);
-                error(frame.id, ErrorCode::RateLimited, message, Some(retry_ms))
+            Err(unknown @ ParseError::UnknownType { .. }) => {
+                error(id, ErrorCode::UnknownType, unknown.to_string(), None)
             }
-            Verdict::Exhausted => Err(Ending::Code(CloseCode::RateLimited)),
+            Err(ParseError::BadRequest { message, .. }) => error(id, ErrorCode::BadRequest, message, None),
         }
     }
 
@@ -289,10 +293,10 @@ impl Serving {
     }
 }
 
-/// Polls the command that is being carried out. Cancel-safe: it stays where it is.
+/// Waits for the command that is being carried out. Cancel-safe: it stays where it is. One that panicked ends its session.
 async fn current(current: &mut Option<Current>) -> Outcome {
     match current {
-        Some(current) => poll_fn(|cx| current.work.poll(cx)).await,
+        Some(current) => (&mut current.outcome).await.unwrap_or(Outcome::End(CloseCode::ServerError)),
         None => std::future::pending().await,
     }
 }
@@ -303,36 +307,6 @@ fn spread(context: &Context) -> Duration {
     let sessions = u64::try_from(visitors + agents).unwrap_or(u64::MAX);
     let window = context.limits.reconnect_window_ms.min(sessions.saturating_mul(DRAIN_MS_PER_SESSION));
     Duration::from_millis(rand::rng().random_range(0..=window))
-}
-
-/// A command's work. Dropped before its end, also by a panic elsewhere in the session, it is finished in the background:
-/// what was committed must be published.
-struct Finish {
-    work: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
-    /// The work itself is running: a drop now means that it panicked, and there is nothing to finish.
-    running: bool,
-    tasks: Tasks,
-}
-
-impl Finish {
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
-        let Some(work) = self.work.as_mut() else { return Poll::Pending };
-        self.running = true;
-        let outcome = work.as_mut().poll(cx);
-        self.running = false;
-        if outcome.is_ready() {
-            self.work = None;
-        }
-        outcome
-    }
-}
-
-impl Drop for Finish {
-    fn drop(&mut self) {
-        if let (Some(work), false) = (self.work.take(), self.running) {
-            self.tasks.spawn(async move { drop(work.await) });
-        }
-    }
 }
 
 /// What the desk is told of a session's beginning and end, whatever ends it.
