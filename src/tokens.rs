@@ -30,6 +30,18 @@ pub const RESUME_TTL_MS: Millis = 90 * 24 * 3_600 * 1_000;
 /// How far ahead a site's `exp` may lie: a day, and a minute for clocks that differ.
 const IDENTITY_AHEAD_S: i64 = 24 * 3_600 + 60;
 
+/// How long after a key was retired a running server may still have signed with it: it hears of it within a second.
+const RETIRED_GRACE_MS: Millis = 5_000;
+/// The longest that a socket's token holds: an hour.
+const SESSION_TTL_MS: Millis = 3_600 * 1_000;
+
+/// Whether a token may bear the signature of a key that was retired at `at`: signed before that, and for a socket not
+/// longer ago than such tokens hold. Who stole the key gains no more than that.
+const fn was_signed_in_time(claims: &Claims, at: Millis, now: Millis) -> bool {
+    let in_time = claims.iat * 1_000 <= at + RETIRED_GRACE_MS;
+    in_time && (matches!(claims.kind, Kind::Resume) || now <= at + SESSION_TTL_MS)
+}
+
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -193,7 +205,10 @@ impl Keyring {
         if now >= claims.expires_at() {
             return Err(TokenError::Expired);
         }
-        Ok(claims)
+        match key.retired_at {
+            Some(at) if !was_signed_in_time(&claims, at, now) => Err(TokenError::BadSignature),
+            _ => Ok(claims),
+        }
     }
 }
 

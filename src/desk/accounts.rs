@@ -117,7 +117,7 @@ pub struct Accounts {
     heard: Mutex<i64>,
     logins_by_account: Rates<String>,
     logins_by_address: Rates<IpAddr>,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 impl Accounts {
@@ -133,7 +133,7 @@ impl Accounts {
             heard: Mutex::new(heard),
             logins_by_account: Rates::new(logins),
             logins_by_address: Rates::new(logins),
-            hashing: Semaphore::new(HASHES_AT_ONCE),
+            hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             log,
             bus,
             clock,

@@ -1,6 +1,6 @@
 //! Listening: TCP, TLS, HTTP/1.1 with a time limit on every step, and a stop that lets answers finish.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -34,7 +34,7 @@ const HTTP_LIFE: Duration = Duration::from_mins(2);
 const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 /// Takes the port, so that whether it is free is known before anything is announced.
-pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -117,6 +117,8 @@ impl Listening {
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
+                // Otherwise a client that leaves would cancel its handler in the middle of what it does.
+                .half_close(true)
                 .header_read_timeout(Duration::from_millis(self.limits.header_timeout_ms))
                 // Twice as many: those in between are told what is wrong.
                 .max_headers(self.limits.header_fields * 2)

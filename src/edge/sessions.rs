@@ -90,12 +90,12 @@ pub(super) async fn create(
     };
     let answer =
         answer.map_or_else(Problem::into_response, |reply| (StatusCode::CREATED, axum::Json(reply)).into_response());
-    with_cors(&edge, &headers, answer)
+    with_cors(answer)
 }
 
 /// Answers a browser that asks whether a page may ask.
-pub(super) async fn preflight(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Response {
-    let (status, answer) = origins::preflight(&edge.accounts, &headers);
+pub(super) async fn preflight() -> Response {
+    let (status, answer) = origins::preflight();
     (status, HeaderMap::from_iter(answer)).into_response()
 }
 
@@ -131,7 +131,7 @@ async fn begin(
     })
 }
 
-fn with_cors(edge: &Edge, headers: &HeaderMap, mut answer: Response) -> Response {
-    answer.headers_mut().extend(origins::cors(&edge.accounts, headers));
+fn with_cors(mut answer: Response) -> Response {
+    answer.headers_mut().extend(origins::cors());
     answer
 }

@@ -43,12 +43,23 @@ fn what_was_signed_reads_back_until_it_runs_out() {
 }
 
 #[test]
+fn who_stole_a_retired_key_signs_nothing_new_with_it() {
+    let (old, new) = (key("old", None), key("new", None));
+    let thief = ring(std::slice::from_ref(&old));
+    let ring = ring(&[SigningKey { retired_at: Some(NOW), ..old }, new]);
+    let later = NOW / 1_000 + 60;
+    let forged = minted(&thief, &Claims { iat: later, ..claims(later + 900) });
+    assert_eq!(ring.verify(&forged, NOW + 61_000), Err(TokenError::BadSignature));
+}
+
+#[test]
 fn a_retired_key_verifies_and_signs_no_more() {
     let (old, new) = (key("old", None), key("new", None));
     let ring = ring(std::slice::from_ref(&old));
     let token = minted(&ring, &claims(NOW / 1_000 + 900));
     ring.reload(&[SigningKey { retired_at: Some(NOW), ..old }, new]).unwrap_or_else(|error| panic!("{error}"));
     assert!(ring.verify(&token, NOW + 1_000).is_ok());
+    assert!(ring.verify(&token, NOW + SESSION_TTL_MS + 1).is_err(), "not for ever");
     let fresh = minted(&ring, &claims(NOW / 1_000 + 900));
     assert_eq!(header(&fresh).ok().and_then(|header| header.kid).as_deref(), Some("new"));
 }

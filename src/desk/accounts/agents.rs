@@ -23,6 +23,8 @@ pub const SESSION_IDLE_MS: Millis = 8 * 3_600_000;
 pub const SESSION_ABSOLUTE_MS: Millis = 7 * 24 * 3_600_000;
 /// A sign-in's last use is written down at most once in this long.
 const TOUCH_MS: Millis = 60_000;
+/// The longest e-mail address there is, in characters.
+const EMAIL_CHARS: usize = 254;
 
 /// A sign-in: what the cookie holds.
 pub struct SignIn {
@@ -46,11 +48,10 @@ impl Accounts {
     /// Signs an agent in. `address` is none where attempts are not counted by address.
     pub async fn sign_in(&self, email: &str, password: &str, address: Option<IpAddr>) -> Result<SignIn, Denied> {
         let account = email.trim().to_lowercase();
-        self.count_attempt(&account, address)?;
-        let agent = self.log.agent_by_email(&account).await?;
-        let hash = agent.as_ref().map(|agent| agent.password_hash.clone());
-        let right = self.is_right(password.to_owned(), hash).await?;
-        let Some(agent) = agent.filter(|agent| right && !agent.disabled) else {
+        // Nobody's: no account to count by, and as slow an answer as any other.
+        let counted = (account.chars().count() <= EMAIL_CHARS).then_some(account.as_str());
+        self.count_attempt(counted, address)?;
+        let Some(agent) = self.right_agent(counted, password).await? else {
             metrics::counter!("deskbell_logins_total", "outcome" => "refused").increment(1);
             return Err(Denied::Unauthorized("the e-mail address or the password is wrong".to_owned()));
         };
@@ -74,10 +75,25 @@ impl Accounts {
         Ok(SignIn { secret })
     }
 
-    fn count_attempt(&self, account: &str, address: Option<IpAddr>) -> Result<(), Denied> {
+    /// Whose address and password these are.
+    async fn right_agent(&self, account: Option<&str>, password: &str) -> Result<Option<AgentRecord>, Denied> {
+        let agent = match account {
+            Some(account) => self.log.agent_by_email(account).await?,
+            None => None,
+        };
+        let hash = agent.as_ref().map(|agent| agent.password_hash.clone());
+        let right = self.is_right(password.to_owned(), hash).await?;
+        let Some(agent) = agent.filter(|_| right) else { return Ok(None) };
+        // Hashing takes its time, and waits its turn: the password may have changed, or the agent gone, meanwhile.
+        let now = self.log.agent(agent.id).await?;
+        Ok(now.filter(|now| !now.disabled && now.password_hash == agent.password_hash))
+    }
+
+    fn count_attempt(&self, account: Option<&str>, address: Option<IpAddr>) -> Result<(), Denied> {
         let now = self.clock.now();
         let by_address = address.map_or(Ok(()), |address| self.logins_by_address.take(rate::network(address), now));
-        by_address.and_then(|()| self.logins_by_account.take(account.to_owned(), now)).map_err(|retry_ms| {
+        let by_account = || account.map_or(Ok(()), |account| self.logins_by_account.take(account.to_owned(), now));
+        by_address.and_then(|()| by_account()).map_err(|retry_ms| {
             telemetry::refused("logins_per_15_minutes");
             metrics::counter!("deskbell_logins_total", "outcome" => "rate_limited").increment(1);
             Denied::RateLimited { retry_after_s: u64::try_from(retry_ms).unwrap_or(0).div_ceil(1_000) }
@@ -86,10 +102,13 @@ impl Accounts {
 
     /// Hashes on a thread of its own, only so many at once: memory and cores stay for who is signed in.
     async fn is_right(&self, password: String, hash: Option<String>) -> Result<bool, Denied> {
-        let permit = self.hashing.acquire().await;
-        let right = Tasks::blocking(move || passwords::verify(&password, hash.as_deref())).await;
-        drop(permit);
-        right.ok_or_else(|| Denied::Unavailable("the password could not be hashed".to_owned()))
+        let permit = Arc::clone(&self.hashing).acquire_owned().await;
+        let right = Tasks::blocking(move || {
+            // Given back when the hash is done: a request that was dropped meanwhile hashes on.
+            let _permit = permit;
+            passwords::verify(&password, hash.as_deref())
+        });
+        right.await.ok_or_else(|| Denied::Unavailable("the password could not be hashed".to_owned()))
     }
 
     /// A token for the agent who holds a cookie.
@@ -129,18 +148,18 @@ impl Accounts {
     pub async fn sign_out(&self, secret: &str) -> Result<(), Denied> {
         let id_hash = hash_of(secret);
         if let Some(session) = self.log.agent_session(&id_hash).await? {
-            self.log.delete_agent_session(&id_hash).await?;
             self.end_session(session.project, session.session).await?;
+            self.log.delete_agent_session(&id_hash).await?;
         }
         Ok(())
     }
 
     async fn end_session(&self, project: ProjectId, session: SessionId) -> Result<(), Denied> {
         let now = self.clock.now();
-        self.log.revoke_session(project, session, now + MOST_TTL_MS).await?;
+        // Here first: sockets close even where the database can't be written, and the cookie is there to try again with.
         self.revoked.lock().session(session, now);
         self.bus.publish(Topic::Control, Message::Revoked(Revocation::Session(session)));
-        Ok(())
+        Ok(self.log.revoke_session(project, session, now + MOST_TTL_MS).await?)
     }
 }
 
