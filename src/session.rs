@@ -4,6 +4,7 @@
 //! before. Commands of one session are carried out one after the other, in the order sent. What is being written when the
 //! session ends is finished in the background: it is published if it was committed.
 
+mod attending;
 mod commands;
 mod greeting;
 mod heartbeat;
@@ -77,7 +78,7 @@ where
     };
     let ending = match greeted {
         Err(ending) => ending,
-        Ok(greeted) => Box::pin(Serving::begin(&context, greeted)).await.run(&mut socket).await,
+        Ok(greeted) => Box::pin(Serving::begin(&context, greeted).run(&mut socket)).await,
     };
     metrics::counter!("deskbell_closes_total", "reason" => ending.reason()).increment(1);
     tracing::debug!(reason = ending.reason(), address = %peer.address, "session ended");

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{Context, Peer, socket::Ending};
+use super::{Context, Peer, attending::Attending, socket::Ending};
 use crate::{
     desk::{Budget, Caller, CaughtUp, Failure, Since},
     domain::{AgentRef, Lane, Role, access::Actor},
@@ -34,6 +34,8 @@ pub(super) struct Person {
 
 /// A socket that said `connect` and was let in.
 pub(super) struct Greeted {
+    /// Dropped before the person's stay.
+    pub(super) attending: Attending,
     pub(super) person: Person,
     /// The answer to `connect`, to be sent before anything else.
     pub(super) reply: Utf8Bytes,
@@ -108,6 +110,8 @@ impl<'a> Greeting<'a> {
         // Once more: what was revoked before it stood in the hub reached nobody.
         self.context.accounts.verify(&self.connect.token).map_err(|error| self.no_good(error))?;
         let person = Person { stay, caller, claims };
+        // Before the answer, which tells an agent how it is itself.
+        let attending = Attending::begin(self.context, &person).await;
         match self.answer(&person).await {
             Ok((connected, lanes)) => {
                 let reply = match self.id {
@@ -116,7 +120,7 @@ impl<'a> Greeting<'a> {
                     }
                     None => String::new(),
                 };
-                Ok(Greeted { person, reply: reply.into(), lanes, rest: self.rest })
+                Ok(Greeted { attending, person, reply: reply.into(), lanes, rest: self.rest })
             }
             Err(Failure::Unavailable(_)) => {
                 let message = "the conversations can't be read now";

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
     Context,
+    attending::Attending,
     commands::{Outcome, carry_out},
     greeting::{Greeted, Lanes, Person},
     heartbeat::{Due, Heartbeat},
@@ -20,9 +21,6 @@ use super::{
     socket::{Ending, Inbound, Socket},
 };
 use crate::{
-    domain::access::Actor,
-    hub::Member,
-    ids::ProjectId,
     protocol::{
         MAX_BATCH,
         client::{ClientFrame, Command, ParseError},
@@ -66,11 +64,10 @@ struct Current {
 
 impl Serving {
     /// Takes over from the greeting: what was subscribed goes on.
-    pub(super) async fn begin(context: &Arc<Context>, greeted: Greeted) -> Self {
-        let Greeted { person, lanes, rest, reply: _ } = greeted;
+    pub(super) fn begin(context: &Arc<Context>, greeted: Greeted) -> Self {
+        let Greeted { attending, person, lanes, rest, reply: _ } = greeted;
         let now = Instant::now();
         let ttl = person.claims.expires_at() - context.clock.now();
-        let attending = Attending::begin(context, &person).await;
         let serving = Self {
             context: Arc::clone(context),
             person: Arc::new(person),
@@ -307,35 +304,4 @@ fn spread(context: &Context) -> Duration {
     let sessions = u64::try_from(visitors + agents).unwrap_or(u64::MAX);
     let window = context.limits.reconnect_window_ms.min(sessions.saturating_mul(DRAIN_MS_PER_SESSION));
     Duration::from_millis(rand::rng().random_range(0..=window))
-}
-
-/// What the desk is told of a session's beginning and end, whatever ends it.
-struct Attending {
-    context: Arc<Context>,
-    person: (ProjectId, Actor),
-    member: Arc<Member>,
-}
-
-impl Attending {
-    async fn begin(context: &Arc<Context>, person: &Person) -> Self {
-        let project = person.caller.project;
-        if let Actor::Agent { id, .. } = person.caller.actor {
-            // The project was set up for the answer to `connect`; this can't fail any more.
-            drop(context.desk.agent_arrived(project, id).await);
-        }
-        let member = Arc::clone(&person.stay);
-        Self { context: Arc::clone(context), person: (project, person.caller.actor.clone()), member }
-    }
-}
-
-impl Drop for Attending {
-    fn drop(&mut self) {
-        match self.person {
-            (project, Actor::Agent { id, .. }) => self.context.desk.agent_left(project, id),
-            (project, Actor::Visitor { id, .. }) if self.context.hub.count_like(&self.member) <= 1 => {
-                self.context.desk.set_page(project, id, None);
-            }
-            _ => {}
-        }
-    }
 }

@@ -24,8 +24,11 @@ export class Desk {
 
   async setOnline(online: boolean): Promise<void> {
     const availability = this.page.getByRole("switch", { name: /Online/ });
-    if ((await availability.isChecked()) !== online) await this.page.locator("label").filter({ has: availability }).click();
-    await expect(availability).toBeChecked({ checked: online });
+    // Just after signing in it may still turn by itself, between the look and the press.
+    await expect(async () => {
+      if ((await availability.isChecked()) !== online) await this.page.locator("label").filter({ has: availability }).click();
+      await expect(availability).toBeChecked({ checked: online, timeout: 2_000 });
+    }).toPass();
   }
 
   /** Opens the list of all open conversations. */
