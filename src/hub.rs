@@ -183,11 +183,6 @@ impl Hub {
         self.presence.members(|_| true).iter().map(|member| member.outbox.bytes()).sum()
     }
 
-    /// How many topics have listeners.
-    pub fn topics(&self) -> usize {
-        self.presence.channels()
-    }
-
     fn leave(&self, member: &Member) {
         self.presence.remove(member);
         metrics::gauge!("deskbell_sessions", "kind" => kind(member)).decrement(1);

@@ -138,9 +138,4 @@ impl Presence {
     pub(super) fn prune(&self, topic: &Topic) {
         self.channels.remove_if(topic, |_, channel| Arc::strong_count(channel) == 1 && channel.lock().is_empty());
     }
-
-    /// How many topics have listeners.
-    pub(super) fn channels(&self) -> usize {
-        self.channels.len()
-    }
 }
