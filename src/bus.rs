@@ -3,15 +3,20 @@
 //! Publishing calls every attached sink at once, on the publisher's own task. So what one publisher publishes is delivered
 //! in the order of its calls; between two publishers there is no order, and none is needed: entries carry `seq`, heads
 //! carry (`seq`, `desk_seq`), and the later one wins. A sink must be quick and must not wait: it queues.
+//!
+//! Where there are several nodes, what one publishes reaches the sinks of those that want its topic, a little later and
+//! perhaps not at all: then they are told [`Message::Missed`] as soon as it is known, and look at the log.
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::{
+    clock::Millis,
     domain::{AgentStatus, Conversation, Entry, NoticeLevel, Queue, Who},
-    ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
+    ids::{AgentId, ConversationId, NodeId, ProjectId, SessionId, VisitorId},
 };
 
 /// Whom a message concerns.
@@ -31,7 +36,9 @@ pub enum Topic {
     /// All sessions of one visitor.
     Visitor(ProjectId, VisitorId),
     /// All sessions of one agent.
-    Agent(AgentId),
+    Agent(ProjectId, AgentId),
+    /// The nodes that serve a project, among themselves. No session hears it.
+    Nodes(ProjectId),
     /// Every node.
     Control,
 }
@@ -109,6 +116,9 @@ pub enum Message {
     },
     /// On [`Topic::Control`]: whose sessions end.
     Revoked(Revocation),
+    /// Something may have been said that was not heard here, so the log is to be looked at. On [`Topic::Thread`]: in this
+    /// conversation, either lane; on [`Topic::Inbox`]: in this project; on [`Topic::Control`]: anywhere.
+    Missed,
 }
 
 /// Whose sessions end, and why they can't come back with the same token.
@@ -123,19 +133,56 @@ pub enum Revocation {
     Visitor(ProjectId, VisitorId),
 }
 
+/// Who published a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// This node.
+    Here,
+    /// Another one.
+    Node(NodeId),
+}
+
+/// Whether the other nodes are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// They are, or there are none.
+    Listening,
+    /// They are not: what they commit has to be asked of the log.
+    Deaf {
+        /// Since when.
+        since: Millis,
+    },
+}
+
 /// What an attached part does with a message.
-pub type Sink = Arc<dyn Fn(Topic, &Message) + Send + Sync>;
+pub type Sink = Arc<dyn Fn(Topic, &Message, Source) + Send + Sync>;
 
 /// The bus, as far as this process reaches. Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Bus {
+    node: NodeId,
     sinks: Arc<ArcSwap<Vec<Sink>>>,
+    health: Arc<watch::Sender<Health>>,
 }
 
 impl Bus {
     /// A bus within this process.
     pub fn local() -> Self {
-        Self::default()
+        Self {
+            node: NodeId::generate(),
+            sinks: Arc::default(),
+            health: Arc::new(watch::Sender::new(Health::Listening)),
+        }
+    }
+
+    /// This node.
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Whether there may be other nodes.
+    pub const fn is_shared(&self) -> bool {
+        false
     }
 
     /// Hands every message published from now on to `sink`, too.
@@ -148,19 +195,44 @@ impl Bus {
         });
     }
 
-    /// Hands `message` to every sink before it returns. A sink may publish in its turn.
+    /// Hands `message` to every sink of this node before it returns, and to the other nodes that want the topic soon after.
+    /// A sink may publish in its turn.
     #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
     pub fn publish(&self, topic: Topic, message: Message) {
+        self.deliver(topic, &message, Source::Here);
+    }
+
+    /// Hands `message` to every sink of this node, and to no other node: for what each node finds out by itself.
+    #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
+    pub fn publish_here(&self, topic: Topic, message: Message) {
+        self.deliver(topic, &message, Source::Here);
+    }
+
+    /// What other nodes publish on `topic` is to be heard. To be taken back by as many [`Bus::unwant`]. Does not wait: when
+    /// it is heard, [`Message::Missed`] says so, for what was said until then.
+    pub const fn want(&self, _topic: Topic) {}
+
+    /// Takes a [`Bus::want`] back.
+    pub const fn unwant(&self, _topic: Topic) {}
+
+    /// Whether the other nodes are heard, now and from now on.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    fn deliver(&self, topic: Topic, message: &Message, source: Source) {
         metrics::counter!("deskbell_bus_publishes_total").increment(1);
         for sink in self.sinks.load().iter() {
-            sink(topic, &message);
+            sink(topic, message, source);
         }
     }
 }
 
 impl fmt::Debug for Bus {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Bus").field("sinks", &self.sinks.load().len()).finish()
+        let (sinks, health) = (self.sinks.load().len(), *self.health.borrow());
+        let mut out = out.debug_struct("Bus");
+        out.field("node", &self.node).field("sinks", &sinks).field("health", &health).finish()
     }
 }
 
@@ -177,7 +249,7 @@ mod tests {
         let heard = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
         for list in &heard {
             let list = Arc::clone(list);
-            bus.attach(Arc::new(move |topic, message| list.lock().push((topic, message.clone()))));
+            bus.attach(Arc::new(move |topic, message, _| list.lock().push((topic, message.clone()))));
         }
         let sent: Vec<_> = (1..=3).map(|online| (Topic::Lobby(project), Message::AgentsOnline { online })).collect();
         for (topic, message) in &sent {
@@ -193,7 +265,7 @@ mod tests {
         let bus = Bus::local();
         let count = Arc::new(Mutex::new(0));
         let (inner, seen) = (bus.clone(), Arc::clone(&count));
-        bus.attach(Arc::new(move |topic, _| {
+        bus.attach(Arc::new(move |topic, _, _| {
             *seen.lock() += 1;
             if topic != Topic::Control {
                 let revocation = Revocation::Session(SessionId::generate());

@@ -82,7 +82,7 @@ impl Hub {
     pub fn start(log: Log, bus: &Bus, tasks: Tasks) -> Arc<Self> {
         let hub = Arc::new(Self { presence: Presence::default(), heads: Heads::default(), log, tasks });
         let sink = Arc::clone(&hub);
-        bus.attach(Arc::new(move |topic, message| sink.receive(&topic, message)));
+        bus.attach(Arc::new(move |topic, message, _| sink.receive(&topic, message)));
         hub
     }
 
@@ -235,6 +235,8 @@ impl Hub {
             Message::Moved { conversation } => self.part_moved(topic, *conversation),
             Message::Notice { level, text } => self.notify(topic, server::Notice { level: *level, text: text.clone() }),
             Message::Revoked(revocation) => self.revoke(revocation),
+            // Without other nodes, everything is heard.
+            Message::Missed => {}
         }
     }
 
@@ -353,7 +355,7 @@ const fn kind(member: &Member) -> &'static str {
 fn own_topic(member: &Member) -> Topic {
     match &member.subject {
         Subject::Visitor(visitor) => Topic::Visitor(member.project, *visitor),
-        Subject::Agent(agent) => Topic::Agent(agent.id),
+        Subject::Agent(agent) => Topic::Agent(member.project, agent.id),
     }
 }
 

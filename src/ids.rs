@@ -81,6 +81,10 @@ id!(
     /// A session: what one token stands for. Several sockets may present the same one (tabs, reconnects).
     SessionId
 );
+id!(
+    /// A node: one run of the server, among those that serve the same database.
+    NodeId
+);
 
 impl VisitorId {
     /// The id of the visitor whom the site itself calls `subject`. The same pair always gives the same id.

@@ -178,7 +178,7 @@ async fn signing_out_ends_the_sockets() {
     let session = world.accounts.verify(&token).unwrap().session;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&heard);
-    world.bus.attach(Arc::new(move |topic, message: &Message| sink.lock().push((topic, message.clone()))));
+    world.bus.attach(Arc::new(move |topic, message: &Message, _| sink.lock().push((topic, message.clone()))));
     world.accounts.sign_out(&secret).await.unwrap();
     assert_eq!(*heard.lock(), [(Topic::Control, Message::Revoked(Revocation::Session(session)))]);
     assert_eq!(world.accounts.verify(&token), Err(TokenError::Revoked));
