@@ -5,8 +5,9 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::{Error, connection::Writer, sqlite::CLUSTERED};
 use crate::clock::Millis;
 
-/// The versions, in order; the first is 1. A version that was released never changes.
-const VERSIONS: &[&str] = &[include_str!("schema/0001_start.sql")];
+/// The versions with their numbers, ascending. A version that was released never changes. One that a database lacks is applied
+/// even where a later one is there already: two that were made side by side may arrive in either order.
+const VERSIONS: &[(i64, &str)] = &[(1, include_str!("schema/0001_start.sql"))];
 
 /// Where the versions that a database has are written down.
 const REGISTER: &str =
@@ -26,21 +27,21 @@ pub(super) async fn run(writer: &mut Writer, now: Millis) -> Result<(), Error> {
 
 async fn upgrade(connection: &mut AnyConnection, now: Millis) -> Result<(), Error> {
     sqlx::raw_sql(REGISTER).execute(&mut *connection).await?;
-    let found: i64 =
-        sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM deskbell_schema").fetch_one(&mut *connection).await?;
-    let known = i64::try_from(VERSIONS.len()).unwrap_or(i64::MAX);
+    let there: Vec<i64> = sqlx::query_scalar("SELECT version FROM deskbell_schema").fetch_all(&mut *connection).await?;
+    let found = there.iter().copied().max().unwrap_or(0);
+    let known = VERSIONS.last().map_or(0, |(version, _)| *version);
     if found > known {
         return Err(Error::Newer { found, known });
     }
-    for (version, text) in (1_i64..).zip(VERSIONS).filter(|(version, _)| *version > found) {
+    for (version, text) in VERSIONS.iter().filter(|(version, _)| !there.contains(version)) {
         let text = text.replace("/*clustered*/", CLUSTERED);
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await?;
         sqlx::query("INSERT INTO deskbell_schema (version, applied_ms) VALUES ($1, $2)")
-            .bind(version)
+            .bind(*version)
             .bind(now)
             .execute(&mut *connection)
             .await?;
-        tracing::info!(version, "the database's schema was brought up to date");
+        tracing::info!(%version, "the database's schema was brought up to date");
     }
     Ok(())
 }
