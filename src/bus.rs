@@ -65,6 +65,15 @@ pub enum Message {
         /// Everything up to here.
         seq: u64,
     },
+    /// On [`Topic::Thread`]: a device of somebody's got something.
+    Delivered {
+        /// Where.
+        conversation: ConversationId,
+        /// Whose device.
+        by: Who,
+        /// Everything up to here.
+        seq: u64,
+    },
     /// Somebody types, or stopped: an agent on [`Topic::Thread`], the visitor on [`Topic::Desk`] with its draft.
     Typing {
         /// Where.

@@ -39,7 +39,7 @@ use crate::{
     tasks::Tasks,
 };
 
-/// How often departures are looked at and read marks are written down.
+/// How often departures are looked at and marks are written down.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Why a verb was not carried out.
@@ -111,7 +111,7 @@ impl Desk {
     }
 
     async fn tick(self: &Arc<Self>) {
-        self.write_read_marks().await;
+        self.write_marks().await;
         if self.log_down.load(Ordering::Relaxed) && self.log.is_writable().await {
             self.log_down.store(false, Ordering::Relaxed);
             self.tell_agents(NoticeLevel::Info, "Messages are stored again.");

@@ -324,13 +324,46 @@ pub enum NoticeLevel {
     Warning,
 }
 
-/// How far each side has read the thread.
+/// How far each side has come in the thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ReadMarks {
+pub struct Watermarks {
     /// The visitor's watermark, a `seq` of the thread.
     pub visitor: u64,
-    /// The agents' watermark: the furthest that any of them has read.
+    /// The agents' watermark: the furthest of any of them.
     pub agent: u64,
+}
+
+impl Watermarks {
+    /// The watermark of the side that `who` is on.
+    pub const fn of(&mut self, who: Who) -> &mut u64 {
+        match who {
+            Who::Visitor(_) => &mut self.visitor,
+            Who::Agent(_) => &mut self.agent,
+        }
+    }
+
+    /// Of each side the further one.
+    #[must_use]
+    pub fn furthest(self, other: Self) -> Self {
+        Self { visitor: self.visitor.max(other.visitor), agent: self.agent.max(other.agent) }
+    }
+}
+
+/// How far each side has read, and how far it has been brought to a device of that side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Seen by the person.
+    pub read: Watermarks,
+    /// Arrived at a device; never behind `read`.
+    pub delivered: Watermarks,
+}
+
+impl Marks {
+    /// Of each mark the further one.
+    #[must_use]
+    pub fn furthest(self, other: Self) -> Self {
+        Self { read: self.read.furthest(other.read), delivered: self.delivered.furthest(other.delivered) }
+    }
 }
 
 /// A conversation's present state: what all its entries add up to.
@@ -357,7 +390,9 @@ pub struct Conversation {
     /// Since when the visitor waits for an answer.
     pub waiting_since: Option<Millis>,
     /// How far both sides have read.
-    pub read: ReadMarks,
+    pub read: Watermarks,
+    /// How far both sides' devices said that they have it. What was read has arrived, too: [`Conversation::marks`].
+    pub delivered: Watermarks,
     /// Messages of the visitor that no agent has read.
     pub unread: u64,
     /// The beginning of the newest message, at most [`text::PREVIEW_CHARS`] characters.
@@ -382,7 +417,8 @@ impl Conversation {
             desk_seq: 0,
             assignee: None,
             waiting_since: None,
-            read: ReadMarks::default(),
+            read: Watermarks::default(),
+            delivered: Watermarks::default(),
             unread: 0,
             preview: String::new(),
             at,
@@ -396,6 +432,11 @@ impl Conversation {
             Lane::Thread => self.seq,
             Lane::Desk => self.desk_seq,
         }
+    }
+
+    /// How far both sides have come.
+    pub fn marks(&self) -> Marks {
+        Marks { read: self.read, delivered: self.delivered.furthest(self.read) }
     }
 
     /// Whether it stands in line: open, nobody's, and its visitor waits.

@@ -213,13 +213,15 @@ impl Hub {
                 let of = StateOf::Read(conversation.as_uuid(), who_uuid(*by));
                 self.set(topic, of, &ServerFrame::Read(update), |_| false);
             }
+            Message::Delivered { conversation, by, seq } => {
+                let update = server::DeliveredUpdate { conversation: *conversation, by: *by, seq: *seq };
+                let of = StateOf::Delivered(conversation.as_uuid(), who_uuid(*by));
+                self.set(topic, of, &ServerFrame::Delivered(update), |member| member.is(*by));
+            }
             Message::Typing { conversation, by, on, text } => {
                 let update = server::TypingUpdate { conversation: *conversation, by: *by, on: *on, text: text.clone() };
                 let of = StateOf::Typing(conversation.as_uuid(), who_uuid(*by));
-                let typist = *by;
-                self.set(topic, of, &ServerFrame::Typing(update), |member| {
-                    Some(typist) == member.agent().map(Who::Agent)
-                });
+                self.set(topic, of, &ServerFrame::Typing(update), |member| member.is(*by));
             }
             Message::AgentPresence { agent, status, load } => {
                 let frame =

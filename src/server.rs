@@ -293,7 +293,7 @@ async fn stop(node: &Node, end: &CancellationToken) {
     let cut = node.drain().await;
     end.cancel();
     node.tasks.stop();
-    node.sessions.desk.write_read_marks().await;
+    node.sessions.desk.write_marks().await;
     node.log.close().await;
     let unfinished = node.tasks.wait(LAST_TASKS).await;
     metrics::counter!("deskbell_sessions_cut_total").increment(u64::try_from(cut).unwrap_or(u64::MAX));

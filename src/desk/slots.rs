@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Millis,
-    domain::{Conversation, Entry, Key, Lane, ReadMarks},
+    domain::{Conversation, Entry, Key, Lane, Marks},
     ids::ConversationId,
     log,
 };
@@ -45,8 +45,8 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     by_id: Mutex<HashMap<ConversationId, Slot>>,
-    /// Read marks that are not in the log yet.
-    dirty: Mutex<HashMap<ConversationId, ReadMarks>>,
+    /// Marks that are not in the log yet.
+    dirty: Mutex<HashMap<ConversationId, Marks>>,
     hasher: RandomState,
 }
 
@@ -105,18 +105,18 @@ impl Slots {
         }
     }
 
-    /// Read marks to be written down.
-    pub(super) fn mark_dirty(&self, id: ConversationId, marks: ReadMarks) {
+    /// Marks to be written down.
+    pub(super) fn mark_dirty(&self, id: ConversationId, marks: Marks) {
         self.dirty.lock().insert(id, marks);
     }
 
-    /// Puts back read marks that could not be written down, unless there are newer ones.
-    pub(super) fn mark_dirty_again(&self, id: ConversationId, marks: ReadMarks) {
+    /// Puts back marks that could not be written down, unless there are newer ones.
+    pub(super) fn mark_dirty_again(&self, id: ConversationId, marks: Marks) {
         self.dirty.lock().entry(id).or_insert(marks);
     }
 
-    /// Takes the read marks that are to be written down.
-    pub(super) fn take_dirty(&self) -> HashMap<ConversationId, ReadMarks> {
+    /// Takes the marks that are to be written down.
+    pub(super) fn take_dirty(&self) -> HashMap<ConversationId, Marks> {
         std::mem::take(&mut *self.dirty.lock())
     }
 

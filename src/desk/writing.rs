@@ -13,7 +13,7 @@ use crate::{
     bus::{Message, Topic},
     clock::Millis,
     domain::{
-        AgentRef, Author, Conversation, Draft, Entry, Key, Lane, ReadMarks, Refusal, Who,
+        AgentRef, Author, Conversation, Draft, Entry, Key, Lane, Marks, Refusal, Watermarks, Who,
         access::Actor,
         conversation::{self, Command},
     },
@@ -136,28 +136,15 @@ impl Desk {
     pub async fn read(self: &Arc<Self>, caller: &Caller, id: ConversationId, seq: u64) -> Result<(), Failure> {
         let mut guard = self.slots.lock(id, self.clock.now()).await;
         let loaded = self.access(caller, id, &mut guard).await?;
-        let state = &loaded.state;
-        let (by, mark) = match &caller.actor {
-            Actor::Visitor { id, .. } => (Who::Visitor(*id), state.read.visitor),
-            Actor::Agent { id, role, .. } if role.answers() => (Who::Agent(*id), state.read.agent),
-            // A supervisor who only looks has not read it for the team.
-            Actor::Agent { .. } | Actor::Routing => return Ok(()),
-        };
-        let seq = seq.min(state.seq);
-        if seq <= mark {
-            return Ok(());
-        }
+        let Some((by, seq)) = advance(caller, &loaded.state, loaded.state.read, seq) else { return Ok(()) };
         let state = Arc::make_mut(&mut loaded.state);
-        match by {
-            Who::Visitor(_) => state.read.visitor = seq,
-            Who::Agent(_) => {
-                state.read.agent = seq;
-                // Exact at the end, where it matters; in the middle at most what is left.
-                state.unread = state.unread.min(state.seq - seq);
-            }
+        *state.read.of(by) = seq;
+        if matches!(by, Who::Agent(_)) {
+            // Exact at the end, where it matters; in the middle at most what is left.
+            state.unread = state.unread.min(state.seq - seq);
         }
         let head = Arc::clone(&loaded.state);
-        self.slots.mark_dirty(id, head.read);
+        self.slots.mark_dirty(id, head.marks());
         self.bus.publish(Topic::Thread(id), Message::Read { conversation: id, by, seq });
         if matches!(by, Who::Agent(_)) {
             self.bus.publish(Topic::Inbox(caller.project), Message::Head(head));
@@ -165,13 +152,25 @@ impl Desk {
         Ok(())
     }
 
-    /// Writes down how far was read since the last time. What is lost in a crash is at most a second of "read" marks.
-    pub async fn write_read_marks(&self) {
-        let dirty: HashMap<ConversationId, ReadMarks> = self.slots.take_dirty();
+    /// A device of the caller has the thread up to `seq`. Backwards or beyond the end: nothing.
+    pub async fn delivered(self: &Arc<Self>, caller: &Caller, id: ConversationId, seq: u64) -> Result<(), Failure> {
+        let mut guard = self.slots.lock(id, self.clock.now()).await;
+        let loaded = self.access(caller, id, &mut guard).await?;
+        let known = loaded.state.marks().delivered;
+        let Some((by, seq)) = advance(caller, &loaded.state, known, seq) else { return Ok(()) };
+        *Arc::make_mut(&mut loaded.state).delivered.of(by) = seq;
+        self.slots.mark_dirty(id, loaded.state.marks());
+        self.bus.publish(Topic::Thread(id), Message::Delivered { conversation: id, by, seq });
+        Ok(())
+    }
+
+    /// Writes down the marks that moved since the last time. What is lost in a crash is at most a second of them.
+    pub async fn write_marks(&self) {
+        let dirty: HashMap<ConversationId, Marks> = self.slots.take_dirty();
         // All at once, so that the log commits them together.
         let written = dirty.into_iter().map(|(conversation, marks)| async move {
-            if let Err(error) = self.log.mark_read(conversation, marks).await {
-                tracing::warn!(%conversation, %error, "read marks not written; tried again with the next ones");
+            if let Err(error) = self.log.mark(conversation, marks).await {
+                tracing::warn!(%conversation, %error, "marks not written; tried again with the next ones");
                 self.slots.mark_dirty_again(conversation, marks);
             }
         });
@@ -299,6 +298,18 @@ fn named(actor: &Actor, state: &Conversation) -> Actor {
         Actor::Visitor { id, name: None } => Actor::Visitor { id: *id, name: state.visitor_name.clone() },
         known => known.clone(),
     }
+}
+
+/// Whose watermark the caller moves to `seq`, if it moves: never back, and never beyond the end.
+fn advance(caller: &Caller, state: &Conversation, mut known: Watermarks, seq: u64) -> Option<(Who, u64)> {
+    let by = match &caller.actor {
+        Actor::Visitor { id, .. } => Who::Visitor(*id),
+        Actor::Agent { id, role, .. } if role.answers() => Who::Agent(*id),
+        // A supervisor who only looks has neither got nor read it for the team.
+        Actor::Agent { .. } | Actor::Routing => return None,
+    };
+    let seq = seq.min(state.seq);
+    (seq > *known.of(by)).then_some((by, seq))
 }
 
 /// The id under which an actor's keys are unique.

@@ -37,6 +37,8 @@ pub enum StateOf {
     Viewing(Uuid),
     /// How far somebody has read a conversation: the conversation and the side.
     Read(Uuid, Uuid),
+    /// How far a conversation has come to somebody's devices: the conversation and the side.
+    Delivered(Uuid, Uuid),
     /// A conversation's head.
     Head(Uuid),
 }

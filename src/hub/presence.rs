@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::{channel::Channel, outbox::Outbox};
 use crate::{
     bus::Topic,
-    domain::AgentRef,
+    domain::{AgentRef, Who},
     ids::{AgentId, ProjectId, SessionId, VisitorId},
 };
 
@@ -63,6 +63,15 @@ impl Member {
     /// It holds a token of this session now.
     pub fn renew(&self, session: SessionId) {
         *self.session.lock() = session;
+    }
+
+    /// Whether it is this person, here or on another device.
+    pub(super) fn is(&self, who: Who) -> bool {
+        match (&self.subject, who) {
+            (Subject::Visitor(own), Who::Visitor(id)) => *own == id,
+            (Subject::Agent(own), Who::Agent(id)) => own.id == id,
+            _ => false,
+        }
     }
 
     /// Which agent it is.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Error, Log, rows, sql::to_bigint};
 use crate::{
     clock::Millis,
-    domain::{Conversation, Entry, Key, Lane, ReadMarks},
+    domain::{Conversation, Entry, Key, Lane, Marks},
     ids::{AgentId, ConversationId, ProjectId, VisitorId},
 };
 
@@ -153,8 +153,8 @@ impl Log {
         Ok((rows::count(&row, "mine")?, rows::count(&row, "unassigned")?, rows::count(&row, "total")?))
     }
 
-    /// Moves a conversation's read marks forward; a mark never goes back.
-    pub async fn mark_read(&self, conversation: ConversationId, marks: ReadMarks) -> Result<(), Error> {
+    /// Moves a conversation's marks forward; a mark never goes back.
+    pub async fn mark(&self, conversation: ConversationId, marks: Marks) -> Result<(), Error> {
         self.queue.mark(conversation, marks).await
     }
 

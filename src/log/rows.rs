@@ -11,13 +11,14 @@ use super::{
     sql::{Cell, Row},
 };
 use crate::{
-    domain::{AgentRef, Author, Conversation, Entry, Event, Key, Lane, ReadMarks, Status},
+    domain::{AgentRef, Author, Conversation, Entry, Event, Key, Lane, Marks, Status, Watermarks},
     ids::ConversationId,
 };
 
 /// A conversation's columns, as [`conversation`] reads them.
 pub(super) const CONVERSATION: &str = "id, project, visitor, visitor_name, epoch, status, seq, desk_seq, assignee, \
-    assignee_name, waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms, created_ms";
+    assignee_name, waiting_since_ms, read_visitor, read_agent, delivered_visitor, delivered_agent, unread, preview, at_ms, \
+    created_ms";
 
 /// The values of `sql::OPEN`.
 pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
@@ -105,8 +106,9 @@ pub(super) fn entry(entry: &Entry, head: &Conversation) -> Row {
 }
 
 /// The values of `sql::MARK`.
-pub(super) fn mark(conversation: ConversationId, marks: ReadMarks) -> Row {
-    vec![Cell::text(&conversation), Cell::count(marks.visitor), Cell::count(marks.agent)]
+pub(super) fn mark(conversation: ConversationId, Marks { read, delivered }: Marks) -> Row {
+    let counts = [read.visitor, read.agent, delivered.visitor, delivered.agent].map(Cell::count);
+    std::iter::once(Cell::text(&conversation)).chain(counts).collect()
 }
 
 /// Reads what [`entry`] wrote; the columns in the table's order.
@@ -165,7 +167,8 @@ pub(super) fn conversation(row: &AnyRow) -> Result<Conversation, Error> {
         desk_seq: count(row, "desk_seq")?,
         assignee: maybe_parsed(row, "assignee")?.map(|id| AgentRef { id, name: assignee_name }),
         waiting_since: maybe_number(row, "waiting_since_ms")?,
-        read: ReadMarks { visitor: count(row, "read_visitor")?, agent: count(row, "read_agent")? },
+        read: Watermarks { visitor: count(row, "read_visitor")?, agent: count(row, "read_agent")? },
+        delivered: Watermarks { visitor: count(row, "delivered_visitor")?, agent: count(row, "delivered_agent")? },
         unread: count(row, "unread")?,
         preview: text(row, "preview")?,
         at: number(row, "at_ms")?,

@@ -115,14 +115,16 @@ pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
     )
 });
 
-/// Somebody read on.
+/// Somebody read on, or a device got something.
 pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "WITH v (id, visitor, agent) AS (VALUES",
-        3,
+        "WITH v (id, visitor, agent, to_visitor, to_agent) AS (VALUES",
+        5,
         ") UPDATE conversations SET \
          read_visitor = CASE WHEN v.visitor > read_visitor THEN v.visitor ELSE read_visitor END, \
          read_agent = CASE WHEN v.agent > read_agent THEN v.agent ELSE read_agent END, \
+         delivered_visitor = CASE WHEN v.to_visitor > delivered_visitor THEN v.to_visitor ELSE delivered_visitor END, \
+         delivered_agent = CASE WHEN v.to_agent > delivered_agent THEN v.to_agent ELSE delivered_agent END, \
          unread = CASE WHEN v.agent >= seq THEN 0 ELSE unread END \
          FROM v WHERE conversations.id = v.id",
     )

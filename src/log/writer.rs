@@ -17,7 +17,7 @@ use super::{
     rows, sql,
 };
 use crate::{
-    domain::{Lane, ReadMarks},
+    domain::{Lane, Marks},
     ids::ConversationId,
     tasks::Tasks,
 };
@@ -37,8 +37,8 @@ const PROBE_WAIT: Duration = Duration::from_secs(2);
 pub(super) enum Job {
     /// Entries of a conversation.
     Append { append: Box<Append>, entries: Vec<sql::Row>, waiting: Waiting },
-    /// Somebody read on.
-    Mark { conversation: ConversationId, marks: ReadMarks, answer: oneshot::Sender<Result<(), Error>> },
+    /// Somebody read on, or a device got something.
+    Mark { conversation: ConversationId, marks: Marks, answer: oneshot::Sender<Result<(), Error>> },
     /// Is the database writable?
     Probe { answer: oneshot::Sender<Result<(), Error>> },
     /// Nothing comes after what was handed over so far.
@@ -73,8 +73,8 @@ impl Queue {
         outcome.await.unwrap_or_else(|_| Err(AppendError::Unavailable(ENDED.to_owned())))
     }
 
-    /// Moves read marks forward.
-    pub(super) async fn mark(&self, conversation: ConversationId, marks: ReadMarks) -> Result<(), Error> {
+    /// Moves marks forward.
+    pub(super) async fn mark(&self, conversation: ConversationId, marks: Marks) -> Result<(), Error> {
         let (answer, outcome) = oneshot::channel();
         self.hand_over(Job::Mark { conversation, marks, answer }).await.map_err(Error::Unavailable)?;
         outcome.await.unwrap_or_else(|_| Err(Error::Unavailable(ENDED.to_owned())))
@@ -152,16 +152,15 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>) {
 struct Round {
     group: Group,
     /// The furthest of each, because one statement sets a row once.
-    marks: HashMap<ConversationId, ReadMarks>,
+    marks: HashMap<ConversationId, Marks>,
     marked: Vec<oneshot::Sender<Result<(), Error>>>,
     probes: Vec<oneshot::Sender<Result<(), Error>>>,
 }
 
 impl Round {
-    fn mark(&mut self, conversation: ConversationId, marks: ReadMarks, answer: oneshot::Sender<Result<(), Error>>) {
+    fn mark(&mut self, conversation: ConversationId, marks: Marks, answer: oneshot::Sender<Result<(), Error>>) {
         let furthest = self.marks.entry(conversation).or_default();
-        furthest.visitor = furthest.visitor.max(marks.visitor);
-        furthest.agent = furthest.agent.max(marks.agent);
+        *furthest = furthest.furthest(marks);
         self.marked.push(answer);
     }
 

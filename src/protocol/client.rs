@@ -208,8 +208,10 @@ commands! {
     "unwatch" Unwatch(Unwatch),
     /// Entries before or after a `seq`.
     "history" History(History),
-    /// Watermark.
+    /// Watermark: seen by the person.
     "read" Read(Read),
+    /// Watermark: arrived at a device.
+    "delivered" Delivered(Delivered),
     /// Never stored.
     "typing" Typing(Typing),
     /// End a conversation.
@@ -325,6 +327,15 @@ impl History {
 /// `read`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Read {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Everything of the thread up to here.
+    pub seq: u64,
+}
+
+/// `delivered`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Delivered {
     /// Where.
     pub conversation: ConversationId,
     /// Everything of the thread up to here.

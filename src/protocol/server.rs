@@ -24,6 +24,8 @@ pub enum ServerFrame {
     Entry(Box<Entry>),
     /// Somebody read on.
     Read(ReadUpdate),
+    /// A device of somebody's got something.
+    Delivered(DeliveredUpdate),
     /// Somebody types, or stopped.
     Typing(TypingUpdate),
     /// Who is here.
@@ -211,6 +213,17 @@ pub struct ReadUpdate {
     /// Where.
     pub conversation: ConversationId,
     /// Who.
+    pub by: Who,
+    /// Everything up to here.
+    pub seq: u64,
+}
+
+/// `delivered`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeliveredUpdate {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Whose device.
     pub by: Who,
     /// Everything up to here.
     pub seq: u64,

@@ -91,6 +91,8 @@ async fn small(context: &Arc<Context>, person: &Person, command: Command) -> Res
             must_hear(context, person, read.conversation)?;
             desk.read(caller, read.conversation, read.seq).await?;
         }
+        // No need to follow it: an agent's device hears of a message by the inbox, too.
+        Command::Delivered(arrived) => desk.delivered(caller, arrived.conversation, arrived.seq).await?,
         Command::Typing(typing) => {
             must_hear(context, person, typing.conversation)?;
             // A draft may be unfinished in any way; what can't be shown is not shown.
@@ -151,6 +153,7 @@ async fn open(context: &Arc<Context>, person: &Person, open: client::Open) -> Re
         status: state.status,
         duplicate: opened.duplicate,
         read: state.read,
+        delivered: state.marks().delivered,
         queue: opened.queue,
         assignee: state.assignee.clone(),
     })))
@@ -252,6 +255,7 @@ async fn catch_up_both(
         visitor,
         assignee: state.assignee.clone(),
         read: state.read,
+        delivered: state.marks().delivered,
         viewing: context.hub.viewing(id),
         entries: thread.entries.into_iter().chain(desk.entries).collect(),
     };

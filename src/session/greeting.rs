@@ -255,6 +255,7 @@ impl<'a> Greeting<'a> {
             resumed,
             entries,
             read: state.read,
+            delivered: state.marks().delivered,
             assignee: state.assignee.clone(),
             queue: self.context.desk.place_in_line(caller.project, conversation),
         }

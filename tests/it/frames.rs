@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deskbell::{
     domain::{
-        AgentRef, AgentStatus, Author, Event, Key, Lane, MovedBy, NoticeLevel, Queue, ReadMarks, Role, Status, Who,
+        AgentRef, AgentStatus, Author, Event, Key, Lane, MovedBy, NoticeLevel, Queue, Role, Status, Watermarks, Who,
     },
     ids::{AgentId, ConversationId, EntryId, ProjectId, SessionId, VisitorId},
     protocol::{
@@ -68,6 +68,7 @@ fn commands() -> Vec<Command> {
             limit: 50,
         }),
         Command::Read(client::Read { conversation: conversation(), seq: 44 }),
+        Command::Delivered(client::Delivered { conversation: conversation(), seq: 45 }),
         Command::Typing(client::Typing { conversation: conversation(), on: true, text: Some("draft".to_owned()) }),
         Command::Close(client::Close { conversation: conversation(), key: key("k-4") }),
         Command::Rate(client::Rate {
@@ -188,7 +189,8 @@ fn connected(kind: server::SubjectKind) -> Reply {
             status: Status::Open,
             resumed: true,
             entries: Vec::new(),
-            read: ReadMarks { visitor: 40, agent: 41 },
+            read: Watermarks { visitor: 40, agent: 41 },
+            delivered: Watermarks { visitor: 43, agent: 44 },
             assignee: Some(grace()),
             queue: Some(queue()),
         }],
@@ -226,7 +228,8 @@ fn watched() -> Reply {
             }],
         },
         assignee: None,
-        read: ReadMarks { visitor: 40, agent: 41 },
+        read: Watermarks { visitor: 40, agent: 41 },
+        delivered: Watermarks { visitor: 43, agent: 44 },
         viewing: vec![grace()],
     }))
 }
@@ -244,7 +247,8 @@ fn replies() -> Vec<Reply> {
             at: 1_764_000_000_000,
             status: Status::Open,
             duplicate: false,
-            read: ReadMarks { visitor: 1, agent: 0 },
+            read: Watermarks { visitor: 1, agent: 0 },
+            delivered: Watermarks { visitor: 1, agent: 0 },
             queue: Some(queue()),
             assignee: None,
         })),
@@ -277,6 +281,7 @@ fn server_frames() -> Vec<ServerFrame> {
     frames.extend(events().into_iter().map(|(from, event)| ServerFrame::Entry(Box::new(entry(from, event)))));
     frames.extend([
         ServerFrame::Read(server::ReadUpdate { conversation: conversation(), by, seq: 45 }),
+        ServerFrame::Delivered(server::DeliveredUpdate { conversation: conversation(), by, seq: 45 }),
         ServerFrame::Typing(server::TypingUpdate {
             conversation: conversation(),
             by: Who::Agent(id(3)),
@@ -387,6 +392,25 @@ proptest! {
         let bytes = frame.encode();
         prop_assert!(!bytes.contains('\n'));
         prop_assert_eq!(serde_json::from_str::<ServerFrame>(&bytes).unwrap(), frame);
+    }
+
+    #[test]
+    fn any_mark_reads_back(seq in any::<u64>(), ids in (any::<u128>(), any::<u128>()), of_agent in any::<bool>()) {
+        let (conversation, person) = (ConversationId::from(Uuid::from_u128(ids.0)), Uuid::from_u128(ids.1));
+        let by = if of_agent { Who::Agent(person.into()) } else { Who::Visitor(person.into()) };
+        for frame in [
+            ServerFrame::Read(server::ReadUpdate { conversation, by, seq }),
+            ServerFrame::Delivered(server::DeliveredUpdate { conversation, by, seq }),
+        ] {
+            prop_assert_eq!(serde_json::from_str::<ServerFrame>(&frame.encode()).unwrap(), frame);
+        }
+        for command in [
+            Command::Read(client::Read { conversation, seq }),
+            Command::Delivered(client::Delivered { conversation, seq }),
+        ] {
+            let frame = ClientFrame { id: None, command };
+            prop_assert_eq!(ClientFrame::parse(&serde_json::to_string(&frame).unwrap()), Ok(frame));
+        }
     }
 
     #[test]

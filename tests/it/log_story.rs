@@ -10,7 +10,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use deskbell::{
     clock::{Clock, Millis},
     domain::{
-        AgentRef, Author, Conversation, Entry, Event, Key, Lane, MovedBy, ReadMarks, Status, conversation::apply,
+        AgentRef, Author, Conversation, Entry, Event, Key, Lane, Marks, MovedBy, Status, Watermarks,
+        conversation::apply,
     },
     ids::{AgentId, ConversationId, EntryId, ProjectId, SessionId, VisitorId},
     log::{Append, AppendError, KnownKey, Log, NewConversation, OpenAs, Options, VisitorRecord},
@@ -327,17 +328,19 @@ async fn another_projects_rows_are_missing_ones() {
 async fn read_marks_never_go_back() {
     let story = Story::begin().await;
     let mut chat = story.chat().await;
-    let marks = |visitor, agent| ReadMarks { visitor, agent };
+    let marks = |visitor, agent| Watermarks { visitor, agent };
+    // What arrived is further than what was read by as much as both were given.
+    let both = |visitor, agent| Marks { read: marks(visitor, agent), delivered: marks(visitor + 10, agent + 20) };
     let marked = futures_util::future::join_all(
-        [marks(1, 1), marks(1, 9), marks(4, 2)].map(|marks| story.log.mark_read(chat.head.id, marks)),
+        [both(1, 1), both(1, 9), both(4, 2)].map(|marks| story.log.mark(chat.head.id, marks)),
     );
     assert!(marked.await.iter().all(Result::is_ok));
-    story.log.mark_read(chat.head.id, marks(2, 3)).await.unwrap();
-    assert_eq!(story.state(&chat).await.read, marks(4, 9));
+    story.log.mark(chat.head.id, both(2, 3)).await.unwrap();
+    assert_eq!(story.state(&chat).await.marks(), both(4, 9));
 
     // Nor does an append that was decided before the marks were known.
     story.log.append(chat.says("k", "x")).await.unwrap();
-    assert_eq!(story.state(&chat).await.read, marks(4, 9));
+    assert_eq!(story.state(&chat).await.marks(), both(4, 9));
     story.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 mod agents;
 mod assigning;
+mod delivered;
 mod frames;
 mod inbox;
 mod presence;

@@ -25,7 +25,7 @@ async function buildApp() {
       lib: library({ app: resolve(here, "src/app.tsx"), frame: resolve(here, "src/frame/frame.ts") }, ["es"]),
       rollupOptions: {
         preserveEntrySignatures: "allow-extension",
-        output: { entryFileNames: "assets/[name]-[hash].js", chunkFileNames: "assets/[name]-[hash].js", minify: true },
+        output: { entryFileNames: "assets/[name]-[hash].js", chunkFileNames: "assets/[name]-[hash].js", minify: true, comments: false },
       },
     },
   });
@@ -44,7 +44,7 @@ async function buildLoader(define) {
       cssMinify: true,
       reportCompressedSize: false,
       lib: { ...library(resolve(here, "src/loader/loader.ts"), ["iife"]), name: "DeskbellLoader" },
-      rollupOptions: { output: { entryFileNames: "loader.js", minify: true } },
+      rollupOptions: { output: { entryFileNames: "loader.js", minify: true, comments: false } },
     },
   });
 }

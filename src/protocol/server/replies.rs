@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::Entry;
 use crate::{
     clock::Millis,
-    domain::{self, AgentStatus, Conversation, Lane, Queue, ReadMarks, Role, Status},
+    domain::{self, AgentStatus, Conversation, Lane, Queue, Role, Status, Watermarks},
     ids::{AgentId, ConversationId, EntryId, ProjectId, SessionId, VisitorId},
     protocol::client::Page,
 };
@@ -122,7 +122,9 @@ pub struct Resumed {
     /// What was missed, ascending.
     pub entries: Vec<Entry>,
     /// How far both sides have read.
-    pub read: ReadMarks,
+    pub read: Watermarks,
+    /// How far both sides' devices have it; never behind `read`.
+    pub delivered: Watermarks,
     /// Who has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<AgentName>,
@@ -149,7 +151,9 @@ pub struct Opened {
     /// Whether the key was known already.
     pub duplicate: bool,
     /// How far both sides have read.
-    pub read: ReadMarks,
+    pub read: Watermarks,
+    /// How far both sides' devices have it; never behind `read`.
+    pub delivered: Watermarks,
     /// Its place in line, while it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
@@ -194,7 +198,9 @@ pub struct Watched {
     #[schema(required)]
     pub assignee: Option<AgentName>,
     /// How far both sides have read.
-    pub read: ReadMarks,
+    pub read: Watermarks,
+    /// How far both sides' devices have it; never behind `read`.
+    pub delivered: Watermarks,
     /// Which agents look at it, the asking one included.
     pub viewing: Vec<AgentName>,
 }

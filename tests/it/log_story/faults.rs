@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use deskbell::log::Error;
-use sqlx::{AnyConnection, Connection as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
 use super::*;
 
@@ -13,10 +13,10 @@ async fn refusal(options: Options) -> Error {
 }
 
 /// Does something to the database behind the log's back.
-async fn meddle(path: &Path, sql: &'static str) {
+async fn meddle(path: &Path, sql: &str) {
     let url = format!("sqlite://{}", path.join("deskbell.db").display());
     let mut connection = AnyConnection::connect(&url).await.unwrap();
-    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
@@ -43,6 +43,22 @@ async fn a_second_server_on_the_same_file_is_refused_and_a_command_is_not() {
     command.close().await;
     story.stop().await;
     Story::begin_in(story.path()).await.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_and_what_was_read_has_arrived() {
+    let mut story = Story::begin().await;
+    let chat = story.chat().await;
+    let read = Watermarks { visitor: 1, agent: 1 };
+    story.log.mark(chat.head.id, Marks { read, ..Marks::default() }).await.unwrap();
+    story.log.close().await;
+    for column in ["delivered_visitor", "delivered_agent"] {
+        meddle(story.path(), &format!("ALTER TABLE conversations DROP COLUMN {column}")).await;
+    }
+    meddle(story.path(), "DELETE FROM deskbell_schema WHERE version = 2").await;
+    story.restart().await;
+    assert_eq!(story.state(&chat).await.marks(), Marks { read, delivered: read });
+    story.stop().await;
 }
 
 #[tokio::test]
@@ -88,11 +104,11 @@ async fn rows_that_the_database_refuses_harm_only_their_own_conversation() {
         std::mem::swap(&mut broken, &mut good);
     }
     let id = good.head.id;
-    let marks = ReadMarks { visitor: 1, agent: 1 };
+    let marks = Marks { read: Watermarks { visitor: 1, agent: 1 }, delivered: Watermarks { visitor: 1, agent: 2 } };
     let (refused, written, marked) = tokio::join!(
         story.log.append(broken.says("a", "a")),
         story.log.append(good.says("b", "b")),
-        story.log.mark_read(id, marks)
+        story.log.mark(id, marks)
     );
     assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
     assert_eq!(written, Ok(()));

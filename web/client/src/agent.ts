@@ -39,6 +39,8 @@ export class Agent extends Session<AgentModel> {
   /** As leader: what each tab watches, and what the server was asked for. */
   readonly #desires = new Map<string, readonly string[]>();
   readonly #watched = new Set<string>();
+  /** As leader: of which heads the server was told that this device has them. */
+  readonly #notified = new Map<string, number>();
   #telling = false;
   #recount: ReturnType<typeof setTimeout> | undefined;
 
@@ -166,6 +168,7 @@ export class Agent extends Session<AgentModel> {
 
   protected override connected(): void {
     this.#watched.clear();
+    this.#notified.clear();
     this.#reconcile();
     const { wanted } = this.model;
     if (wanted) this.raw({ type: "availability", status: wanted }).catch(() => {});
@@ -189,8 +192,18 @@ export class Agent extends Session<AgentModel> {
     const before = frame.type === "inbox" ? this.model.heads.get(frame.conversation.conversation) : undefined;
     super.heard(frame);
     if (frame.type !== "inbox") return;
+    this.#noted(frame.conversation);
     const { status, assignee } = frame.conversation;
     if (before?.status !== status || before.assignee !== assignee) this.#recount ??= setTimeout(() => void this.#countAgain(), RECOUNT_MS);
+  }
+
+  /** Of what one has, or anybody may take, a new message has arrived with its head. */
+  #noted({ conversation, seq, unread, assignee }: Head): void {
+    const mine = assignee === null || assignee === this.self.getSnapshot()?.id;
+    // What is watched says so by its entries; of what is read there is nothing more to say.
+    if (!mine || unread === 0 || this.#watched.has(conversation) || (this.#notified.get(conversation) ?? 0) >= seq) return;
+    this.#notified.set(conversation, seq);
+    this.mark("delivered", { conversation, seq });
   }
 
   async #countAgain(): Promise<void> {
@@ -271,6 +284,7 @@ export class Agent extends Session<AgentModel> {
     const me = this.self.getSnapshot()?.id;
     const stale = before === undefined ? heads.missing(filter, reply.heads, reply.cursor === undefined, me, since) : [];
     this.dispatch({ a: "heads", heads: reply.heads, counts: reply.counts, stale });
+    reply.heads.forEach((head) => this.#noted(head));
     return { ids: reply.heads.map(({ conversation }) => conversation), cursor: reply.cursor };
   }
 

@@ -279,6 +279,9 @@ export interface components {
         }) | (components["schemas"]["Read"] & {
             /** @enum {string} */
             readonly type: "read";
+        }) | (components["schemas"]["Delivered"] & {
+            /** @enum {string} */
+            readonly type: "delivered";
         }) | (components["schemas"]["Typing"] & {
             /** @enum {string} */
             readonly type: "typing";
@@ -365,6 +368,28 @@ export interface components {
              * @description Nobody's.
              */
             readonly unassigned: number;
+        };
+        /** @description `delivered` */
+        readonly Delivered: {
+            /** @description Where. */
+            readonly conversation: components["schemas"]["ConversationId"];
+            /**
+             * Format: int64
+             * @description Everything of the thread up to here.
+             */
+            readonly seq: number;
+        };
+        /** @description `delivered` */
+        readonly DeliveredUpdate: {
+            /** @description Whose device. */
+            readonly by: components["schemas"]["Who"];
+            /** @description Where. */
+            readonly conversation: components["schemas"]["ConversationId"];
+            /**
+             * Format: int64
+             * @description Everything up to here.
+             */
+            readonly seq: number;
         };
         /** @description To commands that only succeed. */
         readonly Done: Record<string, never>;
@@ -698,6 +723,8 @@ export interface components {
             readonly at: components["schemas"]["Millis"];
             /** @description The conversation, new or that of the same key. */
             readonly conversation: components["schemas"]["ConversationId"];
+            /** @description How far both sides' devices have it; never behind `read`. */
+            readonly delivered: components["schemas"]["Watermarks"];
             /** @description Whether the key was known already. */
             readonly duplicate: boolean;
             /** @description The message's id. */
@@ -707,7 +734,7 @@ export interface components {
             /** @description Its place in line, while it waits. */
             readonly queue?: components["schemas"]["Queue"];
             /** @description How far both sides have read. */
-            readonly read: components["schemas"]["ReadMarks"];
+            readonly read: components["schemas"]["Watermarks"];
             /**
              * Format: int64
              * @description The message's own `seq`.
@@ -846,19 +873,6 @@ export interface components {
              */
             readonly seq: number;
         };
-        /** @description How far each side has read the thread. */
-        readonly ReadMarks: {
-            /**
-             * Format: int64
-             * @description The agents' watermark: the furthest that any of them has read.
-             */
-            readonly agent: number;
-            /**
-             * Format: int64
-             * @description The visitor's watermark, a `seq` of the thread.
-             */
-            readonly visitor: number;
-        };
         /** @description `read` */
         readonly ReadUpdate: {
             /** @description Who. */
@@ -889,6 +903,8 @@ export interface components {
             readonly assignee?: components["schemas"]["AgentRef"];
             /** @description Which. */
             readonly conversation: components["schemas"]["ConversationId"];
+            /** @description How far both sides' devices have it; never behind `read`. */
+            readonly delivered: components["schemas"]["Watermarks"];
             /** @description What was missed, ascending. */
             readonly entries: readonly components["schemas"]["Entry"][];
             /** @description The epoch in which positions count. */
@@ -898,7 +914,7 @@ export interface components {
             /** @description Its place in line, while it waits. */
             readonly queue?: components["schemas"]["Queue"];
             /** @description How far both sides have read. */
-            readonly read: components["schemas"]["ReadMarks"];
+            readonly read: components["schemas"]["Watermarks"];
             /** @description False: drop what you hold, `entries` are the newest. */
             readonly resumed: boolean;
             /**
@@ -949,6 +965,9 @@ export interface components {
         }) | (components["schemas"]["ReadUpdate"] & {
             /** @enum {string} */
             readonly type: "read";
+        }) | (components["schemas"]["DeliveredUpdate"] & {
+            /** @enum {string} */
+            readonly type: "delivered";
         }) | (components["schemas"]["TypingUpdate"] & {
             /** @enum {string} */
             readonly type: "typing";
@@ -1147,6 +1166,8 @@ export interface components {
             readonly assignee: components["schemas"]["AgentRef"] | null;
             /** @description Which. */
             readonly conversation: components["schemas"]["ConversationId"];
+            /** @description How far both sides' devices have it; never behind `read`. */
+            readonly delivered: components["schemas"]["Watermarks"];
             /**
              * Format: int64
              * @description The last one of the desk lane.
@@ -1157,7 +1178,7 @@ export interface components {
             /** @description The epoch in which positions count. */
             readonly epoch: string;
             /** @description How far both sides have read. */
-            readonly read: components["schemas"]["ReadMarks"];
+            readonly read: components["schemas"]["Watermarks"];
             /** @description False: drop what you hold, `entries` are the newest. */
             readonly resumed: boolean;
             /**
@@ -1171,6 +1192,19 @@ export interface components {
             readonly viewing: readonly components["schemas"]["AgentRef"][];
             /** @description Who rings. */
             readonly visitor: components["schemas"]["VisitorCard"];
+        };
+        /** @description How far each side has come in the thread. */
+        readonly Watermarks: {
+            /**
+             * Format: int64
+             * @description The agents' watermark: the furthest of any of them.
+             */
+            readonly agent: number;
+            /**
+             * Format: int64
+             * @description The visitor's watermark, a `seq` of the thread.
+             */
+            readonly visitor: number;
         };
         /** @description A visitor or an agent, as the one who reads or types. */
         readonly Who: {
@@ -1229,6 +1263,8 @@ export type Connect = components['schemas']['Connect'];
 export type Connected = components['schemas']['Connected'];
 export type ConversationId = components['schemas']['ConversationId'];
 export type Counts = components['schemas']['Counts'];
+export type Delivered = components['schemas']['Delivered'];
+export type DeliveredUpdate = components['schemas']['DeliveredUpdate'];
 export type Done = components['schemas']['Done'];
 export type Entry = components['schemas']['Entry'];
 export type EntryId = components['schemas']['EntryId'];
@@ -1269,7 +1305,6 @@ export type Queue = components['schemas']['Queue'];
 export type QueueUpdate = components['schemas']['QueueUpdate'];
 export type Rate = components['schemas']['Rate'];
 export type Read = components['schemas']['Read'];
-export type ReadMarks = components['schemas']['ReadMarks'];
 export type ReadUpdate = components['schemas']['ReadUpdate'];
 export type Refresh = components['schemas']['Refresh'];
 export type Refreshed = components['schemas']['Refreshed'];
@@ -1300,6 +1335,7 @@ export type VisitorId = components['schemas']['VisitorId'];
 export type VisitorName = components['schemas']['VisitorName'];
 export type Watch = components['schemas']['Watch'];
 export type Watched = components['schemas']['Watched'];
+export type Watermarks = components['schemas']['Watermarks'];
 export type Who = components['schemas']['Who'];
 export type Written = components['schemas']['Written'];
 export type $defs = Record<string, never>;

@@ -1,7 +1,8 @@
 /** What entries and frames do to one conversation. Pure: values in, values out. */
 import { append, NO_ENTRIES } from "./lane.ts";
+import type { MarkKind } from "./marks.ts";
 import type { Conversation } from "./state.ts";
-import type { Entry, LaneName, Opened, QueuePosition, ReadMarks, Sender } from "./wire.ts";
+import type { Entry, LaneName, Opened, QueuePosition, Sender, Watermarks } from "./wire.ts";
 
 /** The protocol ends a `typing` after 5 s without another; the network may take a little longer. */
 const TYPING_MS = 6_000;
@@ -23,6 +24,7 @@ export function blank(id: string, epoch: string, local: boolean): Conversation {
     desk: NO_ENTRIES,
     pending: [],
     read: { visitor: 0, agent: 0 },
+    delivered: { visitor: 0, agent: 0 },
     unread: 0,
     typing: [],
     viewing: [],
@@ -62,11 +64,12 @@ function consequences(chat: Conversation, entry: Entry): Conversation {
 
 /** What the server says the conversation is, beside its entries. */
 export function described(chat: Conversation, opened: Omit<Opened, "conversation" | "seq">): Conversation {
-  const { visitor, viewing, read } = opened;
+  const { visitor, viewing, read, delivered = read } = opened;
   const known = { ...chat, epoch: opened.epoch, status: opened.status, live: true };
   return {
     ...queued(assigned(known, opened.assignee ?? undefined), opened.queue),
     read: furthest(chat.read, read),
+    delivered: furthest(chat.delivered, delivered),
     ...(visitor && { visitor }),
     ...(viewing && { viewing }),
   };
@@ -81,13 +84,21 @@ export function queued(chat: Conversation, queue: QueuePosition | undefined): Co
 }
 
 /** One's own mark may be ahead of what the server has heard. */
-function furthest(a: ReadMarks, b: ReadMarks): ReadMarks {
+function furthest(a: Watermarks, b: Watermarks): Watermarks {
   return { visitor: Math.max(a.visitor, b.visitor), agent: Math.max(a.agent, b.agent) };
 }
 
-export function marked(chat: Conversation, kind: "visitor" | "agent", seq: number): Conversation {
-  return seq > chat.read[kind] ? { ...chat, read: { ...chat.read, [kind]: seq } } : chat;
+export function marked(chat: Conversation, mark: MarkKind, kind: "visitor" | "agent", seq: number): Conversation {
+  return seq > chat[mark][kind] ? { ...chat, [mark]: { ...chat[mark], [kind]: seq } } : chat;
 }
+
+/** The newest message of the other side that this side's devices are not known to have; 0 for none. */
+export function arrived({ thread, read, delivered }: Conversation, own: "visitor" | "agent"): number {
+  const seq = thread.entries.findLast((entry) => entry.event === "message" && isOthers(entry, own))?.seq ?? 0;
+  return seq > Math.max(read[own], delivered[own]) ? seq : 0;
+}
+
+const isOthers = ({ from }: Entry, own: "visitor" | "agent") => (from.kind === "visitor") !== (own === "visitor");
 
 export function typed(chat: Conversation, by: Sender, on: boolean, text: string | undefined): Conversation {
   const others = chat.typing.filter((typing) => !same(typing.by, by));
@@ -106,8 +117,7 @@ export function unread(chat: Conversation, own: "visitor" | "agent"): number {
   for (let i = chat.thread.entries.length - 1; i >= 0; i--) {
     const entry = chat.thread.entries[i]!;
     if (entry.seq <= chat.read[own]) break;
-    const others = own === "visitor" ? entry.from.kind !== "visitor" : entry.from.kind === "visitor";
-    if (others && entry.event === "message") count++;
+    if (isOthers(entry, own) && entry.event === "message") count++;
   }
   return count;
 }

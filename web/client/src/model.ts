@@ -178,7 +178,8 @@ export class Model {
       case "entry":
         return this.#entry(frame);
       case "read":
-        return this.change(frame.conversation, (chat) => marked(chat, frame.by.kind === "agent" ? "agent" : "visitor", frame.seq));
+      case "delivered":
+        return this.change(frame.conversation, (chat) => marked(chat, frame.type, frame.by.kind === "agent" ? "agent" : "visitor", frame.seq));
       case "typing":
         if (this.own(frame.by)) return;
         return this.change(frame.conversation, (chat) => typed(chat, this.named(chat, frame.by), frame.on, frame.text));

@@ -1,10 +1,11 @@
 /** What visitor's and agent's sessions share: the model, the tabs, and in the leading tab the connection and the outbox. */
 import type { Browser } from "./browser.ts";
 import { Cell } from "./cell.ts";
-import { isLocal, localId } from "./chat.ts";
+import { arrived, isLocal, localId } from "./chat.ts";
 import { Connection, type Command, type Reply } from "./connection.ts";
 import { offline, type DeskbellError } from "./errors.ts";
 import { createKey } from "./keys.ts";
+import { Marks, type MarkKind } from "./marks.ts";
 import type { Action, Dump, Model, OutboxItem } from "./model.ts";
 import { isText } from "./model.ts";
 import { Outbox } from "./outbox.ts";
@@ -27,8 +28,6 @@ export interface SessionOptions {
 const VERSION = "0.1.0";
 const PAGE_ENTRIES = 50;
 const HEAL_ENTRIES = 200;
-/** The server counts one `read` a second. */
-const READ_GAP_MS = 1_000;
 
 export abstract class Session<M extends Model> {
   readonly leader: Readable<boolean>;
@@ -43,8 +42,7 @@ export abstract class Session<M extends Model> {
   readonly #typists = new Map<string, Typist>();
   readonly #healing = new Set<string>();
   readonly #loading = new Map<string, Promise<boolean>>();
-  readonly #marks = new Map<string, number>();
-  #marking: ReturnType<typeof setTimeout> | undefined;
+  readonly #marks: Readonly<Record<MarkKind, Marks>>;
   #connection: Connection | null = null;
   #outbox: Outbox | null = null;
   #saved: readonly unknown[] = [];
@@ -57,6 +55,8 @@ export abstract class Session<M extends Model> {
     this.browser = options.browser;
     this.server = options.server.replace(/\/+$/, "");
     this.leader = this.#leads;
+    const signal = (mark: Signal) => this.#connection?.signal(mark);
+    this.#marks = { read: new Marks("read", signal), delivered: new Marks("delivered", signal) };
     this.vault = new Vault(options.browser, options.storage, options.name);
     this.#restore();
     // Tabs of different versions do not understand each other.
@@ -207,6 +207,7 @@ export abstract class Session<M extends Model> {
   /** As leader: what the server says unasked. */
   protected heard(frame: Frame): void {
     this.dispatch({ a: "frame", frame });
+    if (frame.type === "entry") this.#confirm(frame.conversation);
   }
 
   /** As leader, before the first connect. */
@@ -237,7 +238,7 @@ export abstract class Session<M extends Model> {
       case "signal":
         return this.#connection?.signal(argument as Signal);
       case "read":
-        return this.#mark(argument as { conversation: string; seq: number });
+        return this.mark("read", argument as { conversation: string; seq: number });
       case "wake":
         return this.#connection?.wake();
       case "start":
@@ -291,10 +292,27 @@ export abstract class Session<M extends Model> {
     return this.#connection;
   }
 
-  /** As leader: tells the server one's own mark where it is behind. */
-  protected remark({ conversation, read }: Pick<Opened, "conversation" | "read">): void {
-    const own = this.model.chat(conversation)?.read[this.model.kind] ?? 0;
-    if (read && own > read[this.model.kind]) this.#mark({ conversation, seq: own });
+  /** As leader: tells the server one's own marks where it is behind, and that what it just brought is here. */
+  protected remark({ conversation, read, delivered = read }: Opened): void {
+    const { kind } = this.model;
+    const chat = this.model.chat(conversation);
+    if (chat && chat.read[kind] > read[kind]) this.mark("read", { conversation, seq: chat.read[kind] });
+    if (chat && chat.delivered[kind] > delivered[kind]) this.mark("delivered", { conversation, seq: chat.delivered[kind] });
+    this.#confirm(conversation);
+  }
+
+  /** As leader: one's own side has come to `seq`. */
+  protected mark(type: MarkKind, { conversation, seq }: { conversation: string; seq: number }): void {
+    const self = this.model.self.getSnapshot();
+    if (self) this.dispatch({ a: "frame", frame: { type, conversation, by: { kind: self.kind, id: self.id }, seq } });
+    this.#marks[type].set(conversation, seq);
+  }
+
+  /** As leader: says what has arrived here from the other side. */
+  #confirm(conversation: string): void {
+    const chat = this.model.chat(conversation);
+    const seq = chat?.live ? arrived(chat, this.model.kind) : 0;
+    if (seq > 0) this.mark("delivered", { conversation, seq });
   }
 
   #lead(): void {
@@ -329,9 +347,8 @@ export abstract class Session<M extends Model> {
     this.#outbox?.stop();
     this.#outbox = null;
     this.model.onHole = undefined;
-    clearTimeout(this.#marking);
-    this.#marking = undefined;
-    this.#marks.clear();
+    this.#marks.read.clear();
+    this.#marks.delivered.clear();
     connection?.stop();
     this.#leads.set(false);
   }
@@ -403,6 +420,7 @@ export abstract class Session<M extends Model> {
   async #request(command: ReadCommand): Promise<Reply> {
     const reply = await this.raw(command);
     this.dispatch({ a: "reply", command, reply });
+    if (command.type === "history") this.#confirm(command.conversation);
     return reply;
   }
 
@@ -424,21 +442,6 @@ export abstract class Session<M extends Model> {
     } finally {
       this.#healing.delete(mark);
     }
-  }
-
-  #mark({ conversation, seq }: { conversation: string; seq: number }): void {
-    const self = this.model.self.getSnapshot();
-    if (self) this.dispatch({ a: "frame", frame: { type: "read", conversation, by: { kind: self.kind, id: self.id }, seq } });
-    this.#marks.set(conversation, seq);
-    this.#marking ??= setTimeout(() => this.#tellMarks(), 0);
-  }
-
-  /** The first mark goes out at once, those of the following second together. */
-  #tellMarks(): void {
-    const marks = [...this.#marks];
-    this.#marks.clear();
-    for (const [conversation, seq] of marks) this.#connection?.signal({ type: "read", conversation, seq });
-    this.#marking = marks.length > 0 ? setTimeout(() => this.#tellMarks(), READ_GAP_MS) : undefined;
   }
 
   #settled(key: string, outcome: Outcome): void {

@@ -1,5 +1,5 @@
 /** What the interface shows: immutable values; a part that did not change keeps its identity. */
-import type { AgentTokenReply, ConversationStatus, Entry, ErrorCode, LaneName, Page, Person, QueuePosition, ReadMarks, Role, Sender, SessionReply, VisitorCard } from "./wire.ts";
+import type { AgentTokenReply, ConversationStatus, Entry, ErrorCode, LaneName, Page, Person, QueuePosition, Role, Sender, SessionReply, VisitorCard, Watermarks } from "./wire.ts";
 
 /** A value that can be watched; its two functions fit `useSyncExternalStore` and need no `this`. */
 export interface Readable<T> {
@@ -75,7 +75,10 @@ export interface Conversation {
   /** Agents only; empty for visitors. */
   readonly desk: Lane;
   readonly pending: readonly Pending[];
-  readonly read: ReadMarks;
+  /** How far each side has read. */
+  readonly read: Watermarks;
+  /** How far each side's devices have it; what was read has arrived, whatever this says. */
+  readonly delivered: Watermarks;
   /** Loaded messages of the other side beyond one's own read mark. */
   readonly unread: number;
   readonly typing: readonly Typing[];

@@ -35,10 +35,10 @@ export type {
   Notice,
   Page,
   Problem,
-  ReadMarks,
   Role,
   SessionReply,
   VisitorCard,
+  Watermarks,
 } from "./api.d.ts";
 
 /** The subprotocol that both sides name in the handshake. */
@@ -80,11 +80,11 @@ export type WriteCommand = Unaddressed<Keyed>;
 export type ReadCommand = Extract<AnyCommand, { readonly type: "history" | "watch" | "unwatch" | "inbox" | "availability" | "page" }>;
 
 /** Fire and forget. */
-export type Signal = Extract<AnyCommand, { readonly type: "read" | "typing" }>;
+export type Signal = Extract<AnyCommand, { readonly type: "read" | "delivered" | "typing" }>;
 
 /** A conversation as `connect`, `watch` and `open` hand it over. */
 export type Opened = Pick<OpenedReply, "conversation" | "epoch" | "status" | "seq" | "read" | "queue"> &
-  Partial<Pick<Resumed, "resumed" | "entries">> &
+  Partial<Pick<Resumed, "resumed" | "entries" | "delivered">> &
   Partial<Pick<Watched, "desk_seq" | "visitor" | "viewing">> & { readonly assignee?: AgentRef | null };
 
 /** Everything that the server sends. */

@@ -25,6 +25,7 @@ function conversation(entries: readonly Entry[], more: Partial<Conversation> = {
     desk: empty,
     pending: [],
     read: { visitor: 0, agent: 0 },
+    delivered: { visitor: 0, agent: 0 },
     unread: 0,
     typing: [],
     viewing: [],
@@ -72,6 +73,20 @@ describe("delivery", () => {
       ["read", false],
       ["sent", true],
     ]);
+  });
+
+  test("a message is sent, then on a device of the team, then read; what was read has arrived", () => {
+    const own = said(VISITOR, NOON);
+    const states = [
+      [0, 0],
+      [own.seq, 0],
+      [own.seq, own.seq],
+      [0, own.seq],
+    ].map(([delivered, read]) => {
+      const marks = { delivered: { visitor: 0, agent: delivered! }, read: { visitor: 0, agent: read! } };
+      return messages(rowsOf(conversation([own], marks)))[0]!.delivery;
+    });
+    expect(states).toEqual(["sent", "delivered", "read", "read"]);
   });
 
   test("an answer means that it was read", () => {

@@ -13,6 +13,7 @@ export interface FakeConversation {
   thread: Entry[];
   desk: Entry[];
   read: { visitor: number; agent: number };
+  delivered: { visitor: number; agent: number };
 }
 
 export class FakeSocket {
@@ -127,7 +128,7 @@ export class FakeServer {
   }) as unknown as typeof fetch;
 
   begin(id: string, texts: string[] = [], from: Entry["from"] = { kind: "agent", id: "a1", name: "Grace" }): FakeConversation {
-    const conversation: FakeConversation = { epoch: "k1", status: "open", thread: [], desk: [], read: { visitor: 0, agent: 0 } };
+    const conversation: FakeConversation = { epoch: "k1", status: "open", thread: [], desk: [], read: { visitor: 0, agent: 0 }, delivered: { visitor: 0, agent: 0 } };
     this.conversations.set(id, conversation);
     for (const text of texts) this.append(id, { event: "message", body: { text }, from }, false);
     return conversation;
@@ -191,7 +192,7 @@ export class FakeServer {
   #resumed(id: string, it: FakeConversation, position: Json | undefined): Json {
     const resumed = position !== undefined && position["epoch"] === it.epoch && it.thread.length - position["seq"] <= 300;
     const entries = resumed ? it.thread.slice(position!["seq"]) : it.thread.slice(-50);
-    return { conversation: id, epoch: it.epoch, seq: it.thread.length, status: it.status, read: it.read, entries, resumed };
+    return { conversation: id, epoch: it.epoch, seq: it.thread.length, status: it.status, read: it.read, delivered: it.delivered, entries, resumed };
   }
 
   #write(command: Json, carryOut: () => Json): Json {
@@ -205,7 +206,7 @@ export class FakeServer {
   #open(command: Json): Json {
     const id = `c${this.conversations.size + 1}`;
     this.begin(id);
-    return { ...this.#append({ ...command, conversation: id }, "message"), conversation: id, epoch: "k1", status: "open", read: { visitor: 0, agent: 0 } };
+    return { ...this.#append({ ...command, conversation: id }, "message"), conversation: id, epoch: "k1", status: "open", read: { visitor: 0, agent: 0 }, delivered: { visitor: 0, agent: 0 } };
   }
 
   #append({ conversation, key, body, lane }: Json, event: string): Json {
@@ -230,7 +231,7 @@ export class FakeServer {
     const resumed = epoch === it.epoch && seq !== undefined;
     const entries = resumed ? [...it.thread.slice(seq), ...it.desk.slice(desk_seq)] : [...it.thread.slice(-50), ...it.desk.slice(-50)];
     return {
-      conversation: id, epoch: it.epoch, status: it.status, seq: it.thread.length, desk_seq: it.desk.length, resumed, entries, read: it.read, assignee: null, viewing: [],
+      conversation: id, epoch: it.epoch, status: it.status, seq: it.thread.length, desk_seq: it.desk.length, resumed, entries, read: it.read, delivered: it.delivered, assignee: null, viewing: [],
       visitor: { id: "v1", name: "Ada", identified: false, fields: {}, conversations: [] },
     };
   }

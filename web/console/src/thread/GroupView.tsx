@@ -9,6 +9,9 @@ import css from "./GroupView.module.css";
 import type { Group, Message } from "./items.ts";
 import { Text } from "./Text.tsx";
 
+/** Told apart by shape and by word, not by colour. */
+const MARKS = { queued: "clock", sending: "clock", sent: "check", delivered: "checks", seen: "eye" } as const;
+
 interface GroupProps {
   readonly group: Group;
   readonly conversation: string;
@@ -71,19 +74,12 @@ function MessageView({ message, group, conversation, name }: GroupProps & { mess
 function StateLine({ message, group, conversation, name }: GroupProps & { message: Message }) {
   const { t } = useLocale();
   if (message.state === "failed") return <Failed message={message} lane={group.lane} conversation={conversation} />;
-  if (message.seen) {
-    return (
-      <p className={css.state}>
-        <Icon name="checks" size={13} />
-        {t("message.seen", { name })}
-      </p>
-    );
-  }
-  if (message.state === "stored") return null;
+  const mark = message.state === "stored" ? message.mark : message.state;
+  if (mark === undefined) return null;
   return (
-    <p className={css.state}>
-      <Icon name={message.state === "sent" ? "check" : "clock"} size={13} />
-      {t(`message.${message.state}`)}
+    <p className={css.state} data-mark={mark}>
+      <Icon name={MARKS[mark]} size={13} />
+      {t(`message.${mark}`, { name })}
     </p>
   );
 }

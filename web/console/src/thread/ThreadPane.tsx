@@ -47,8 +47,8 @@ function useArrival(id: string): React.RefObject<HTMLElement | null> {
 
 function Loaded({ conversation, name, closed }: { conversation: Conversation; name: string; closed: boolean }) {
   const newAfter = useNewAfter(conversation);
-  const { thread, desk, pending, read } = conversation;
-  const items = useMemo(() => itemsOf({ thread, desk, pending, read }, me(), newAfter), [thread, desk, pending, read, newAfter]);
+  const { thread, desk, pending, read, delivered } = conversation;
+  const items = useMemo(() => itemsOf({ thread, desk, pending, read, delivered }, me(), newAfter), [thread, desk, pending, read, delivered, newAfter]);
   return (
     <>
       <Log conversation={conversation} items={items} name={name} />

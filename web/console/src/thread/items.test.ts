@@ -18,8 +18,8 @@ function lane(entries: readonly Entry[]): Lane {
   return { entries, last: entries.at(-1)?.seq ?? 0, older: false };
 }
 
-function source(thread: readonly Entry[], desk: readonly Entry[] = [], pending: readonly Pending[] = [], visitorRead = 0): Source {
-  return { thread: lane(thread), desk: lane(desk), pending, read: { visitor: visitorRead, agent: 0 } };
+function source(thread: readonly Entry[], desk: readonly Entry[] = [], pending: readonly Pending[] = [], [delivered, read] = [0, 0]): Source {
+  return { thread: lane(thread), desk: lane(desk), pending, read: { visitor: read!, agent: 9 }, delivered: { visitor: delivered!, agent: 9 } };
 }
 
 const says = (text: string): Event => ({ event: "message", body: { text } });
@@ -84,9 +84,17 @@ describe("items of a thread", () => {
     expect(both.flatMap(({ messages }) => messages).map(({ state }) => state)).toEqual(["stored"]);
   });
 
-  it("marks only the newest message that the visitor has read", () => {
-    const thread = [entry(1, NOON, grace, says("a")), entry(2, NOON + 1, grace, says("b")), entry(3, NOON + 2, grace, says("c"))];
-    const [group] = groups(itemsOf(source(thread, [], [], 2), "g", null));
-    expect(group?.messages.map(({ seen }) => seen)).toEqual([false, true, false]);
+  it("marks only the newest message that was sent, that arrived and that was read, each by the furthest", () => {
+    const thread = [1, 2, 3, 4].map((seq) => entry(seq, NOON + seq, grace, says("a")));
+    const marks = (delivered: number, read: number) => {
+      const [group] = groups(itemsOf(source(thread, [entry(4, NOON + 9, grace, { event: "note", body: { text: "n" } }, "desk")], [], [delivered, read]), "g", null));
+      return group?.messages.map(({ mark }) => mark);
+    };
+    expect(marks(0, 0)).toEqual([undefined, undefined, undefined, "sent"]);
+    expect(marks(3, 0)).toEqual([undefined, undefined, "delivered", "sent"]);
+    expect(marks(3, 1)).toEqual(["seen", undefined, "delivered", "sent"]);
+    expect(marks(4, 2)).toEqual([undefined, "seen", undefined, "delivered"]);
+    expect(marks(1, 3)).toEqual([undefined, undefined, "seen", "sent"]);
+    expect(marks(4, 4)).toEqual([undefined, undefined, undefined, "seen"]);
   });
 });

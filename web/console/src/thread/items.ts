@@ -7,6 +7,9 @@ const GROUP_MS = 5 * 60_000;
 /** `joined` and `left` of the thread repeat what the desk lane says more exactly within this. */
 const SAME_ACT_MS = 2_000;
 
+/** The server has it; a device of the visitor has it; the visitor has read it. */
+export type Mark = "sent" | "delivered" | "seen";
+
 /** One message or note in a group. */
 export interface Message {
   readonly key: string;
@@ -16,8 +19,8 @@ export interface Message {
   readonly seq?: number;
   readonly state: "stored" | "queued" | "sending" | "sent" | "failed";
   readonly error?: Failure;
-  /** The newest message of our side that the visitor has read. */
-  readonly seen: boolean;
+  /** How far our side's messages have come; on the newest that came so far. */
+  readonly mark?: Mark;
 }
 
 /** Messages, or notes, of one person without a longer pause. */
@@ -40,11 +43,11 @@ export type Item =
   | { readonly kind: "pages"; readonly key: string; readonly at: number; readonly pages: readonly (Page & { readonly at: number })[] };
 
 /** What of a conversation the items are made from. */
-export type Source = Pick<Conversation, "thread" | "desk" | "pending" | "read">;
+export type Source = Pick<Conversation, "thread" | "desk" | "pending" | "read" | "delivered">;
 
 /** Makes the items of a conversation. `newAfter` is the thread `seq` up to which the reader had read on opening it. */
 export function itemsOf(source: Source, me: string, newAfter: number | null): Item[] {
-  const builder = new Builder(me, newAfter, seenSeq(source));
+  const builder = new Builder(me, newAfter, marksOf(source));
   const entries = timeline(source);
   for (const entry of entries) {
     if (!isEcho(entry, source.desk.entries)) builder.entry(entry);
@@ -53,7 +56,7 @@ export function itemsOf(source: Source, me: string, newAfter: number | null): It
   for (const pending of source.pending) {
     if (stored.has(pending.key)) continue;
     const { key, text, at, state, error, lane } = pending;
-    builder.message(lane, { kind: "agent", id: me }, { key, text, at, state, error, seen: false });
+    builder.message(lane, { kind: "agent", id: me }, { key, text, at, state, error });
   }
   return builder.items;
 }
@@ -69,12 +72,12 @@ class Builder {
   #divided = false;
   readonly #me: string;
   readonly #newAfter: number | null;
-  readonly #seen: number;
+  readonly #marks: ReadonlyMap<number, Mark>;
 
-  constructor(me: string, newAfter: number | null, seen: number) {
+  constructor(me: string, newAfter: number | null, marks: ReadonlyMap<number, Mark>) {
     this.#me = me;
     this.#newAfter = newAfter;
-    this.#seen = seen;
+    this.#marks = marks;
   }
 
   entry(entry: Entry): void {
@@ -88,7 +91,7 @@ class Builder {
           at: entry.at,
           seq: entry.seq,
           state: "stored",
-          seen: entry.lane === undefined && entry.seq === this.#seen,
+          mark: entry.lane === undefined ? this.#marks.get(entry.seq) : undefined,
         });
       case "page":
         return this.#page(entry.entry, { ...entry.body, at: entry.at });
@@ -144,13 +147,19 @@ function continues(group: Group, lane: LaneName, from: Sender, at: number): bool
   return group.lane === lane && group.from.kind === from.kind && group.from.id === from.id && last !== undefined && at - last.at < GROUP_MS;
 }
 
-/** The newest message of our side at or below the visitor's read mark. */
-function seenSeq({ thread, read }: Source): number {
-  for (let index = thread.entries.length - 1; index >= 0; index -= 1) {
-    const entry = thread.entries[index];
-    if (entry?.event === "message" && entry.from.kind === "agent" && entry.seq <= read.visitor) return entry.seq;
+/** The newest messages of our side that were read, that arrived, and that were sent; of one that is all of it, the furthest. */
+function marksOf({ thread, read, delivered }: Source): Map<number, Mark> {
+  const marks = new Map<number, Mark>();
+  const ends = [
+    ["sent", Infinity],
+    ["delivered", Math.max(delivered.visitor, read.visitor)],
+    ["seen", read.visitor],
+  ] as const;
+  for (const [mark, end] of ends) {
+    const newest = thread.entries.findLast(({ event, from, seq }) => event === "message" && from.kind === "agent" && seq <= end);
+    if (newest) marks.set(newest.seq, mark);
   }
-  return 0;
+  return marks;
 }
 
 /** True for a `joined` or `left` that only repeats an assignment which stands beside it. */

@@ -3,7 +3,7 @@ import type { Conversation, Entry, Pending } from "@deskbell/client";
 import { dayOf } from "./dates.ts";
 
 /** How far an own message has come. */
-export type Delivery = "sending" | "sent" | "read" | "failed";
+export type Delivery = "sending" | "sent" | "delivered" | "read" | "failed";
 
 /** One message. */
 export interface MessageRow {
@@ -47,8 +47,8 @@ export function rowsOf(conversation: Conversation, readUpTo = Infinity): Row[] {
   const { entries } = conversation.thread;
   // Whoever answered has read what stood above the answer.
   const answered = entries.findLast(({ event, from }) => event === "message" && from.kind === "agent")?.seq ?? 0;
-  const readByAgent = Math.max(conversation.read.agent, answered);
-  const parts = [...entries.map((entry) => ofEntry(entry, readByAgent)), ...conversation.pending.map(ofPending)];
+  const marks = { read: Math.max(conversation.read.agent, answered), delivered: conversation.delivered.agent };
+  const parts = [...entries.map((entry) => ofEntry(entry, marks)), ...conversation.pending.map(ofPending)];
   for (const part of parts) {
     if (!part) continue;
     const day = dayOf(part.at);
@@ -78,7 +78,14 @@ function joined(one: Part, next: Part): boolean {
   return one.sender === next.sender && next.at - one.at < GROUP_MS && one.delivery !== "failed";
 }
 
-function ofEntry(entry: Entry, readByAgent: number): Part | EventPart | undefined {
+/** Up to which `seq` the agents have read, and got, the thread. */
+type Marks = { readonly read: number; readonly delivered: number };
+
+function deliveryOf(seq: number, { read, delivered }: Marks): Delivery {
+  return seq <= read ? "read" : seq <= delivered ? "delivered" : "sent";
+}
+
+function ofEntry(entry: Entry, agents: Marks): Part | EventPart | undefined {
   const key = entry.key ?? entry.entry;
   switch (entry.event) {
     case "message": {
@@ -92,7 +99,7 @@ function ofEntry(entry: Entry, readByAgent: number): Part | EventPart | undefine
         at: entry.at,
         sender: own ? "own" : `${entry.from.kind} ${entry.from.id}`,
         seq: entry.seq,
-        ...(own && { delivery: entry.seq <= readByAgent ? ("read" as const) : ("sent" as const) }),
+        ...(own && { delivery: deliveryOf(entry.seq, agents) }),
       };
     }
     case "joined":
