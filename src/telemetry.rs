@@ -4,7 +4,10 @@ use std::io::IsTerminal as _;
 
 use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, util::SubscriberInitExt as _};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use crate::{
     config::{Config, Limits, LogFormat},
@@ -14,13 +17,22 @@ use crate::{
 /// Starts writing log lines to standard error. A second call changes nothing.
 pub fn start_logging(config: &Config) {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match config.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let started = tracing_subscriber::registry().with(lines).with(filter).with(filter_fn(may_be_said)).try_init();
     // Fails where a subscriber is set already, as in a test that starts two servers: the first one serves both.
     drop(started);
+}
+
+/// Whether a line may be written, whatever filter is configured. Of this program's own, all: they hold nothing that somebody
+/// typed. Of libraries, warnings and errors only: at `trace`, the WebSocket library prints whole frames, with messages,
+/// drafts and tokens in them, and others print headers.
+fn may_be_said(line: &Metadata<'_>) -> bool {
+    let own = line.target().split("::").next() == Some(env!("CARGO_PKG_NAME"));
+    own || *line.level() <= Level::WARN
 }
 
 /// The metrics of this process, rendered on demand. Cheap to clone.

@@ -62,7 +62,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting { key: "log.format", doc: "\"text\" or \"json\".", show: |config| quoted(config.log_format.as_str()) },
     Setting {
         key: "log.level",
-        doc: "error, warn, info, debug or trace; or a filter such as \"info,deskbell=debug\".",
+        doc: "error, warn, info, debug or trace; or a filter such as \"info,deskbell=debug\". Libraries never say more than warnings.",
         show: |config| quoted(&config.log_level),
     },
 ];

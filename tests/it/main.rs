@@ -8,6 +8,7 @@ mod frames;
 mod isolation;
 mod limits;
 mod log_story;
+mod logs;
 mod origins;
 mod resume;
 mod support;
