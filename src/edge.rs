@@ -8,6 +8,7 @@ pub mod agents;
 mod assets;
 pub mod asyncapi;
 mod body;
+mod crowd;
 pub mod limits;
 pub mod listen;
 pub mod openapi;
@@ -15,6 +16,7 @@ mod origins;
 pub mod problem;
 pub mod sessions;
 pub mod tls;
+mod turns;
 mod ws;
 
 use std::{

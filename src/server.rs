@@ -39,7 +39,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Open files besides sockets: the database's, the listeners, HTTP connections that come and go.
+/// Open files besides sockets and connections: the database's, the listeners.
 const OTHER_FILES: usize = 1_024;
 /// How long the last tasks may take when everybody is gone and everything is committed.
 const LAST_TASKS: Duration = Duration::from_secs(2);
@@ -130,7 +130,9 @@ pub struct Running {
 
 /// Starts everything but the doors. `begun` is when the program began.
 pub async fn prepare(config: &Config, begun: Instant) -> Result<Prepared, Error> {
-    raise_open_files(config.limits.sockets_per_node);
+    // First: a signal that comes while it starts is obeyed when it has, and SIGHUP does not kill it.
+    let signals = Signals::listen(config.tls.is_none()).map_err(Error::Signals)?;
+    raise_open_files(config.limits.sockets_per_node + config.limits.connections_per_node);
     let public = Port::take("listen", config.listen)?;
     let admin = Port::take("admin.listen", config.admin_listen)?;
     let node = Node::start(config, own_origins(config, public.address)).await?;
@@ -144,7 +146,7 @@ fn raise_open_files(sockets: usize) {
             tracing::warn!(
                 files,
                 sockets,
-                "the system lets this program open fewer files than limits.sockets_per_node"
+                "the system lets this program open fewer files than limits.sockets_per_node and limits.connections_per_node"
             );
         }
         Ok(_) => {}
@@ -228,7 +230,7 @@ impl Prepared {
         let edge = Edge::new(Arc::clone(&node.sessions), Arc::clone(&node.gate), node.tasks.clone(), site);
         let health = Admin { log: node.log.clone(), metrics: node.metrics.clone(), drain: node.sessions.drain.clone() };
         let end = CancellationToken::new();
-        node.listen(public.listener, edge.routes(), node.tls.clone(), &node.sessions.drain, &end);
+        node.listen(public.listener, edge.routes(), Some(&node.gate), &node.sessions.drain, &end);
         // Readiness is asked for until the last moment: the admin listener stays open while the public one drains.
         node.listen(admin.listener, admin::routes(health), None, &end, &end);
         if let Some(tls) = &node.tls {
@@ -247,15 +249,17 @@ impl Node {
         &self,
         listener: TcpListener,
         routes: Router,
-        tls: Option<Arc<Tls>>,
+        gate: Option<&Arc<Gate>>,
         drain: &CancellationToken,
         end: &CancellationToken,
     ) {
         let listening = Listening {
             routes,
-            tls,
+            tls: gate.and(self.tls.clone()),
+            gate: gate.cloned(),
             limits: Arc::clone(&self.limits),
             tasks: self.tasks.clone(),
+    /// Answers a listener's connections. With a gate it is the public one, which counts them and may speak TLS.
             drain: drain.clone(),
             end: end.clone(),
         };

@@ -105,6 +105,14 @@ limits! {
     handshake_timeout_ms: u64 = 5_000, "ms", 100..=120_000, "deskbell_refusals_total{limit=\"handshake_timeout_ms\"}";
     /// How many TLS handshakes run at once; more wait their turn. One costs about 1 ms of a core.
     handshakes_at_once: usize = 256, "handshakes", 1..=65_536, "deskbell_refusals_total{limit=\"handshakes_at_once\"}";
+    /// How many handshakes of one address (IPv6: one /64) run at once; more wait their turn. A twelfth of all: no few addresses
+    /// hold up the rest.
+    handshakes_per_address: usize = 20, "handshakes", 1..=65_536, "deskbell_refusals_total{limit=\"handshakes_per_address\"}";
+    /// How many connections one address (IPv6: one /64) may hold that are no sockets. A browser opens six; an office behind
+    /// one address comes with a few dozen at a time.
+    connections_per_address: usize = 100, "connections", 1..=1_000_000, "deskbell_refusals_total{limit=\"connections_per_address\"}";
+    /// How many such connections this node holds: 20,000 take about 800 MiB with TLS, and 10,000 come back within seconds after a cut.
+    connections_per_node: usize = 20_000, "connections", 1..=10_000_000, "deskbell_refusals_total{limit=\"connections_per_node\"}";
     /// How long a request's head may take to arrive.
     header_timeout_ms: u64 = 10_000, "ms", 100..=120_000, "deskbell_refusals_total{limit=\"header_timeout_ms\"}";
     /// The largest request head. Browsers send 1 to 2 KiB, and 4 KiB of cookies at most to one host.

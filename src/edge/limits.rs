@@ -1,19 +1,17 @@
-//! What one address may ask for: so many sockets, so many new ones in a second.
+//! What one address may ask for: so many connections, so many sockets, so many new ones in a second.
 
 use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
-use parking_lot::Mutex;
 
-use super::problem::Problem;
+use super::{
+    crowd::{Crowd, Full, Place},
+    problem::Problem,
+};
 use crate::{
     clock::Clock,
     config::Limits,
@@ -28,14 +26,13 @@ pub struct Gate {
     clock: Clock,
     handshakes: Rates<IpAddr>,
     sessions: Rates<IpAddr>,
-    sockets: Mutex<HashMap<IpAddr, usize>>,
-    all: AtomicUsize,
+    sockets: Arc<Crowd>,
+    connections: Arc<Crowd>,
 }
 
-/// A place at the table: given back when dropped.
+/// A socket's place at the table: given back when dropped.
 pub struct Seat {
-    gate: Arc<Gate>,
-    address: IpAddr,
+    _place: Place,
 }
 
 impl Gate {
@@ -48,22 +45,25 @@ impl Gate {
             clock,
             handshakes: Rates::new(rate),
             sessions: Rates::new(rate),
-            sockets: Mutex::default(),
-            all: AtomicUsize::new(0),
+            sockets: Arc::default(),
+            connections: Arc::default(),
         })
     }
 
     /// Where a request comes from: the connection's other end, or, where that is a trusted proxy, whom it names. Of a chain
     /// of proxies the last that is not trusted counts: what stands before it in the header, its sender could have made up.
+    /// Where a trusted proxy passes on what is no address, the connection's other end counts.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let named = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let named: Vec<&str> = named.flat_map(|value| value.split(',')).map(str::trim).collect();
-        let mut client = peer.to_canonical();
+        let peer = peer.to_canonical();
+        let named =
+            headers.get_all("x-forwarded-for").iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        let named: Vec<&[u8]> = named.collect();
+        let mut client = peer;
         for name in named.into_iter().rev() {
             if !contains(&self.trusted_proxies, client) {
                 break;
             }
-            let Ok(address) = name.parse::<IpAddr>() else { break };
+            let Some(address) = address_of(name) else { return peer };
             client = address.to_canonical();
         }
         client
@@ -74,62 +74,77 @@ impl Gate {
         !contains(&self.limits.exempt, address)
     }
 
+    /// By what a connection is counted; none for an exempt address, and for a trusted proxy, which brings many people.
+    pub(super) fn counted(&self, peer: IpAddr) -> Option<IpAddr> {
+        let proxy = contains(&self.trusted_proxies, peer.to_canonical());
+        (!proxy && self.counts(peer.to_canonical())).then(|| network(peer))
+    }
+
+    /// Lets a connection in that was just accepted. None: it is to be closed at once.
+    pub(super) fn admit_connection(&self, peer: IpAddr) -> Option<Place> {
+        let (each, all) = (self.limits.connections_per_address, self.limits.connections_per_node);
+        let place = self.connections.admit(self.counted(peer), each, all).map_err(|full| {
+            telemetry::refused(limit_of(full, ["connections_per_address", "connections_per_node"]));
+        });
+        place.ok()
+    }
+
     /// Lets a socket's handshake go on, or says when to try again.
-    pub fn admit_socket(self: &Arc<Self>, address: IpAddr) -> Result<Seat, Problem> {
-        if self.counts(address) {
-            self.within_rate(&self.handshakes, address)?;
+    pub fn admit_socket(&self, address: IpAddr) -> Result<Seat, Problem> {
+        let counted = self.counts(address).then(|| network(address));
+        if counted.is_some() {
+            self.within_rate(&self.handshakes, address).map_err(|seconds| Problem::busy(TOO_MANY, seconds))?;
         }
-        if self.all.fetch_add(1, Ordering::Relaxed) >= self.limits.sockets_per_node {
-            self.all.fetch_sub(1, Ordering::Relaxed);
-            telemetry::refused("sockets_per_node");
-            return Err(Problem::busy("this node is full", 10));
-        }
-        if self.counts(address) {
-            let mut sockets = self.sockets.lock();
-            let held = sockets.entry(network(address)).or_insert(0);
-            if *held >= self.limits.sockets_per_address {
-                self.all.fetch_sub(1, Ordering::Relaxed);
-                telemetry::refused("sockets_per_address");
-                return Err(Problem::busy("too many connections from this address", 10));
-            }
-            *held += 1;
-        }
-        Ok(Seat { gate: Arc::clone(self), address })
+        let limits = &self.limits;
+        let place =
+            self.sockets.admit(counted, limits.sockets_per_address, limits.sockets_per_node).map_err(|full| {
+                telemetry::refused(limit_of(full, ["sockets_per_address", "sockets_per_node"]));
+                Problem::busy(limit_of(full, ["too many connections from this address", "this node is full"]), 10)
+            })?;
+        Ok(Seat { _place: place })
     }
 
     /// Lets a request for a visitor's session go on, or says when to try again.
     pub fn admit_session(&self, address: IpAddr) -> Result<(), Problem> {
-        if self.counts(address) { self.within_rate(&self.sessions, address) } else { Ok(()) }
+        if !self.counts(address) {
+            return Ok(());
+        }
+        self.within_rate(&self.sessions, address).map_err(|seconds| Problem::rate_limited(TOO_MANY, seconds))
     }
 
-    fn within_rate(&self, rates: &Rates<IpAddr>, address: IpAddr) -> Result<(), Problem> {
+    /// Refused: after how many seconds to try again.
+    fn within_rate(&self, rates: &Rates<IpAddr>, address: IpAddr) -> Result<(), u64> {
         rates.take(network(address), self.clock.now()).map_err(|retry_ms| {
             telemetry::refused("handshakes_per_second");
-            Problem::busy("too many requests from this address", u64::try_from(retry_ms).unwrap_or(0).div_ceil(1_000))
+            u64::try_from(retry_ms).unwrap_or(0).div_ceil(1_000)
         })
     }
 
     /// How many sockets there are.
     pub fn sockets(&self) -> usize {
-        self.all.load(Ordering::Relaxed)
+        self.sockets.count()
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.gate.all.fetch_sub(1, Ordering::Relaxed);
-        if !self.gate.counts(self.address) {
-            return;
-        }
-        let mut sockets = self.gate.sockets.lock();
-        let address = network(self.address);
-        if let Some(held) = sockets.get_mut(&address) {
-            *held -= 1;
-            if *held == 0 {
-                sockets.remove(&address);
-            }
-        }
+/// What an address is told that asks too often.
+const TOO_MANY: &str = "too many requests from this address";
+
+/// One word for each way of being full.
+const fn limit_of(full: Full, [address, node]: [&'static str; 2]) -> &'static str {
+    match full {
+        Full::Address => address,
+        Full::Node => node,
     }
+}
+
+/// The address that a proxy names; some name the port with it: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`,
+/// `[2001:db8::1]`, `[2001:db8::1]:4711`.
+fn address_of(name: &[u8]) -> Option<IpAddr> {
+    let name = std::str::from_utf8(name).ok()?.trim();
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let with_port = || name.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let in_brackets = || bare?.parse::<std::net::Ipv6Addr>().ok().map(IpAddr::V6);
+    name.parse::<IpAddr>().ok().or_else(with_port).or_else(in_brackets)
 }
 
 fn contains(networks: &[IpNet], address: IpAddr) -> bool {
@@ -161,7 +176,21 @@ mod tests {
         assert_eq!(client("203.0.113.9", "198.51.100.1"), address("203.0.113.9"));
         assert_eq!(client("10.0.0.1", "198.51.100.1"), address("198.51.100.1"));
         assert_eq!(client("10.0.0.1", "1.2.3.4, 198.51.100.1, 10.0.0.2"), address("198.51.100.1"));
-        assert_eq!(client("10.0.0.1", "made up"), address("10.0.0.1"));
+        for garbage in ["made up", "", ",", "[::1", "203.0.113.9:99999", "203.0.113.9:", "198.51.100.1, , 10.0.0.2"] {
+            assert_eq!(client("10.0.0.1", garbage), address("10.0.0.1"), "{garbage}");
+        }
+        assert_eq!(client("10.0.0.1", "made up, 198.51.100.1"), address("198.51.100.1"), "not looked at");
+    }
+
+    #[test]
+    fn a_proxy_may_name_the_port() {
+        let gate = gate(Limits::default(), "10.0.0.0/8");
+        let client = |chain| gate.client(address("10.0.0.1"), &forwarded(chain));
+        assert_eq!(client("198.51.100.1:4711"), address("198.51.100.1"));
+        assert_eq!(client("[2001:db8::1]:4711"), address("2001:db8::1"));
+        assert_eq!(client("[2001:db8::1]"), address("2001:db8::1"));
+        assert_eq!(client("2001:db8::1"), address("2001:db8::1"));
+        assert_eq!(client("1.2.3.4, [2001:db8::1]:1, 10.0.0.2:80, [::ffff:10.0.0.3]:9"), address("2001:db8::1"));
     }
 
     #[test]
@@ -172,7 +201,7 @@ mod tests {
         let refused = seats.pop().and_then(Result::err).unwrap_or_else(|| panic!("the third was let in"));
         assert_eq!((refused.status, refused.retry_after_s), (503, Some(10)));
         assert!(gate.admit_socket(address("203.0.113.10")).is_ok());
-        assert_eq!(gate.sockets(), 2);
+        assert_eq!(gate.sockets(), 2, "the third place was given back");
         drop(seats);
         assert_eq!(gate.sockets(), 0);
         assert!(gate.admit_socket(here).is_ok());

@@ -1,6 +1,13 @@
 //! Listening: TCP, TLS, HTTP/1.1 with a time limit on every step, and a stop that lets answers finish.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -20,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{Peer, problem::Problem, tls::Tls};
+use super::{Peer, limits::Gate, problem::Problem, tls::Tls};
 use crate::{config::Limits, tasks::Tasks, telemetry};
 
 /// How many connections may wait to be accepted: a storm of reconnects comes in the same second.
@@ -50,6 +57,8 @@ pub struct Listening {
     pub routes: Router,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// Counts connections by address; none where nobody is counted.
+    pub gate: Option<Arc<Gate>>,
     /// Time and size limits.
     pub limits: Arc<Limits>,
     /// Where connections run.
@@ -71,16 +80,27 @@ impl Listening {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => {
-                    let connection = Arc::clone(&listening);
-                    listening.tasks.spawn(async move { connection.connected(stream, address).await });
-                }
+                Ok((stream, address)) => Self::admit(&listening, stream, address),
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
+    }
+
+    /// Lets a connection in, if there is a place for it; else it is closed before anything is spent on it.
+    fn admit(this: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let place = this.gate.as_ref().map(|gate| gate.admit_connection(address.ip()));
+        if matches!(place, Some(None)) {
+            return;
+        }
+        let connection = Arc::clone(this);
+        this.tasks.spawn(async move {
+            connection.connected(stream, address).await;
+            // Given back when the connection ends or leaves as a socket, which is counted in its own way.
+            drop(place);
+        });
     }
 
     async fn connected(&self, stream: TcpStream, address: SocketAddr) {
@@ -90,7 +110,8 @@ impl Listening {
         match &self.tls {
             None => self.serve(stream, address).await,
             Some(tls) => {
-                if let Some(stream) = handshake(tls, stream).await {
+                let counted = self.gate.as_ref().and_then(|gate| gate.counted(address.ip()));
+                if let Some(stream) = handshake(tls, stream, counted).await {
                     self.serve(stream, address).await;
                 }
             }
@@ -154,16 +175,16 @@ fn note(error: &hyper::Error, address: SocketAddr) {
     tracing::debug!(%error, %address, "connection ended");
 }
 
-async fn handshake(tls: &Tls, stream: TcpStream) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-    // Waiting for a turn counts towards the time: a client that waited so long has given up.
+async fn handshake(
+    tls: &Tls,
+    stream: TcpStream,
+    address: Option<IpAddr>,
+) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    // Waiting for a turn counts towards the time: a client that waited so long has given up. Who has said nothing yet has
+    // no turn: else a few silent clients would hold them all.
     let handshake = async {
-        if tls.handshakes.available_permits() == 0 {
-            telemetry::refused("handshakes_at_once");
-        }
-        let turn = tls.handshakes.acquire().await;
-        let stream = TlsAcceptor::from(tls.config()).accept(stream).await;
-        drop(turn);
-        stream
+        stream.peek(&mut [0]).await?;
+        tls.turns.take(address, TlsAcceptor::from(tls.config()).accept(stream)).await
     };
     let (outcome, stream) = match timeout(tls.timeout, handshake).await {
         Ok(Ok(stream)) => {

@@ -62,7 +62,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
     }
 
-    /// Too many connections or requests.
+    /// Asked too often.
+    pub fn rate_limited(detail: impl Into<String>, retry_after_s: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(retry_after_s)
+    }
+
+    /// Too many connections, or something that does not answer now.
     pub fn busy(detail: impl Into<String>, retry_after_s: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(retry_after_s)
     }
@@ -75,9 +80,7 @@ impl From<Denied> for Problem {
             Denied::NotFound => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             Denied::Origin => Self::forbidden(detail),
             Denied::Unauthorized(_) => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
-            Denied::RateLimited { retry_after_s } => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(retry_after_s)
-            }
+            Denied::RateLimited { retry_after_s } => Self::rate_limited(detail, retry_after_s),
             Denied::Unavailable(_) => unavailable(&detail),
         }
     }

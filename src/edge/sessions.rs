@@ -76,7 +76,7 @@ pub struct SessionProject {
     (status = 401, description = "`identity` or `resume` is no good", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "The page's origin is not on the project's list", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "No such project", body = Problem, content_type = "application/problem+json"),
-    (status = 503, description = "Too many requests from this address", body = Problem, content_type = "application/problem+json"),
+    (status = 429, description = "Too many requests from this address", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn create(
     State(edge): State<Arc<Edge>>,

@@ -10,7 +10,7 @@ use rustls::{
     server::{ProducesTickets, StoresServerSessions},
 };
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use super::turns::Turns;
 
 use crate::{
     config::{Limits, TlsFiles},
@@ -43,8 +43,8 @@ pub struct Tls {
     files: TlsFiles,
     config: ArcSwap<ServerConfig>,
     memory: Memory,
-    /// Handshakes that run now.
-    pub(super) handshakes: Semaphore,
+    /// Whose handshakes run now.
+    pub(super) turns: Turns,
     /// How long one may take.
     pub(super) timeout: Duration,
 }
@@ -68,7 +68,7 @@ impl Tls {
             config: ArcSwap::new(read(&files, &memory)?),
             files,
             memory,
-            handshakes: Semaphore::new(limits.handshakes_at_once),
+            turns: Turns::new(limits),
             timeout: Duration::from_millis(limits.handshake_timeout_ms),
         }))
     }

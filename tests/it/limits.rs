@@ -1,5 +1,6 @@
 //! Every limit holds, says so, and harms nobody else.
 
+mod connections;
 mod hostile;
 mod pace;
 mod sockets;

@@ -60,6 +60,18 @@ impl Request {
         Answer::parse(&answer)
     }
 
+    /// As [`Request::over`]; none where the server closes without an answer.
+    pub(crate) async fn try_over<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        mut stream: S,
+        host: SocketAddr,
+    ) -> Option<Answer> {
+        stream.write_all(self.text(host).as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer).await);
+        (!answer.is_empty()).then(|| Answer::parse(&answer))
+    }
+
     fn text(&self, host: SocketAddr) -> String {
         let mut text = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", self.method, self.path);
         let is_handshake = self.headers.iter().any(|(name, _)| name == "Upgrade");

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -34,6 +34,13 @@ impl Stream {
         let name = ServerName::IpAddress(address.ip().into());
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
         Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// A connection from another of this machine's addresses.
+    pub(crate) async fn dial_from(from: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(from, 0))?;
+        socket.connect(address).await
     }
 
     /// A connection from one address of this machine to another, which takes in only a few KiB before it is read.

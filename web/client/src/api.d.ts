@@ -1477,7 +1477,7 @@ export interface operations {
                 };
             };
             /** @description Too many requests from this address */
-            readonly 503: {
+            readonly 429: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
