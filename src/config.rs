@@ -3,6 +3,7 @@
 //! A key that nobody knows is a mistake, and all mistakes are told at once. `deploy/deskbell.example.toml` is generated from
 //! the tables here.
 
+mod certificate;
 mod limits;
 mod origin;
 mod reader;
@@ -21,6 +22,7 @@ use ipnet::IpNet;
 
 use self::reader::Reader;
 pub use self::{
+    certificate::{BadFile, Certificate},
     limits::{Limit, Limits},
     origin::Origin,
     secret::Secret,
@@ -184,6 +186,13 @@ impl Config {
         if self.tls.is_some() && self.public_url.as_ref().is_some_and(|url| !url.is_https()) {
             reader.mistake("public_url takes https when tls.cert_file is set");
         }
+        let (window_ms, drain_ms) = (self.limits.reconnect_window_ms, self.limits.drain_ms);
+        if window_ms > drain_ms {
+            reader.mistake(format!(
+                "limits.reconnect_window_ms ({window_ms}) is longer than limits.drain_ms ({drain_ms}): a stopping node would \
+                 cut sessions before it has told them to go"
+            ));
+        }
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
             reader.mistake(
                 "log.level takes error, warn, info, debug or trace, or a filter such as \"info,deskbell=debug\"",
@@ -219,18 +228,22 @@ fn database_url(reader: &mut Reader) -> Secret {
 }
 
 fn tls_files(reader: &mut Reader) -> Option<TlsFiles> {
-    let mut file = |key: &str| {
-        let path = reader.text(key).filter(|path| !path.is_empty()).map(PathBuf::from)?;
-        if let Err(error) = std::fs::File::open(&path) {
-            reader.mistake(format!("{key}: {} can't be read: {error}", path.display()));
-        }
-        Some(path)
-    };
+    let mut file = |key: &str| reader.text(key).filter(|path| !path.is_empty()).map(PathBuf::from);
     match (file("tls.cert_file"), file("tls.key_file")) {
-        (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+        (Some(cert), Some(key)) => {
+            let files = TlsFiles { cert, key };
+            for BadFile { key, why } in files.mistakes() {
+                reader.mistake(format!("{key}: {why}"));
+            }
+            Some(files)
+        }
         (None, None) => None,
-        _ => {
-            reader.mistake("tls.cert_file and tls.key_file come together");
+        (Some(cert), None) => {
+            reader.mistake(format!("tls.cert_file and tls.key_file come together; {} is alone", cert.display()));
+            None
+        }
+        (None, Some(key)) => {
+            reader.mistake(format!("tls.cert_file and tls.key_file come together; {} is alone", key.display()));
             None
         }
     }

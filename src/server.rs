@@ -169,6 +169,7 @@ impl Node {
         let accounts = Arc::new(Accounts::open(log.clone(), bus.clone(), clock.clone(), options).await?);
         let hub = Hub::start(log.clone(), &bus, tasks.clone());
         let desk = Desk::start(log.clone(), bus, clock.clone(), tasks.clone());
+        warn_of(config, &clock);
         let gate = Gate::new(Arc::clone(&limits), config.trusted_proxies.clone(), clock.clone());
         let sessions = Arc::new(session::Context {
             desk,
@@ -186,6 +187,12 @@ impl Node {
 /// The log that a configuration names.
 pub fn log_options(config: &Config, role: OpenAs) -> log::Options {
     log::Options { url: config.database_url.reveal().to_owned(), data_dir: config.data_dir.clone(), role }
+/// Says what of the certificate works today and should be looked at.
+fn warn_of(config: &Config, clock: &Clock) {
+    let doubts = config.tls.iter().flat_map(|files| files.doubts(clock.now() / 1_000));
+    doubts.for_each(|doubt| tracing::warn!(doubt, "look at the certificate"));
+}
+
 }
 
 /// Where this server is: by its configured address first, and on loopback by each of this machine's names.

@@ -9,8 +9,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Common, Failure, print};
-use crate::config::Limits;
+use super::{Common, Failure, print, tell};
+use crate::{clock::Clock, config::Limits};
 
 /// How long a healthy server takes at most to say so.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(3);
@@ -21,7 +21,11 @@ pub(super) async fn migrate(common: &Common) -> Result<(), Failure> {
 }
 
 pub(super) fn config(common: &Common) -> Result<(), Failure> {
-    let shown = common.load(&[])?.show();
+    let config = common.load(&[])?;
+    for doubt in config.tls.iter().flat_map(|files| files.doubts(Clock::system().now() / 1_000)) {
+        tell(format_args!("deskbell: look at this: {doubt}"));
+    }
+    let shown = config.show();
     if !common.json {
         return print(&shown);
     }

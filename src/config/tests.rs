@@ -35,7 +35,7 @@ fn all_mistakes_are_told_at_once() {
         "lisen is no setting (test.toml); did you mean listen?",
         "redis.url is not supported",
         "tokens.ttl_s takes a whole number from 60 to 3600",
-        "/nowhere/cert.pem can't be read",
+        "/nowhere/cert.pem is alone",
         "come together",
         "log.format takes",
         "log.level takes",

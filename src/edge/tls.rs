@@ -1,19 +1,18 @@
 //! TLS in the program: 1.2 and 1.3, certificate files taken up without a restart.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{ProducesTickets, StoresServerSessions},
 };
 use sha2::{Digest as _, Sha256};
-use super::turns::Turns;
 
+use super::turns::Turns;
 use crate::{
-    config::{Limits, TlsFiles},
+    config::{BadFile, Certificate, Limits, TlsFiles},
     tasks::Tasks,
 };
 
@@ -25,15 +24,10 @@ const REMEMBERED: usize = 10_240;
 /// Why a certificate can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file can't be read, or is no PEM.
-    #[error("read {path}: {why}")]
-    File {
-        /// Which.
-        path: String,
-        /// Why.
-        why: String,
-    },
-    /// Chain and key don't make a server.
+    /// A file is no good.
+    #[error(transparent)]
+    File(#[from] BadFile),
+    /// The library takes no part of it.
     #[error("use the certificate: {0}")]
     Certificate(#[from] rustls::Error),
 }
@@ -151,13 +145,7 @@ async fn fingerprint(files: &TlsFiles) -> [Option<[u8; 32]>; 2] {
 }
 
 fn read(files: &TlsFiles, memory: &Memory) -> Result<Arc<ServerConfig>, Error> {
-    let chain = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| no_file(&files.cert, &error))?;
-    if chain.is_empty() {
-        return Err(no_file(&files.cert, &"it holds no certificate"));
-    }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| no_file(&files.key, &error))?;
+    let Certificate { chain, key } = files.read()?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
@@ -168,12 +156,10 @@ fn read(files: &TlsFiles, memory: &Memory) -> Result<Arc<ServerConfig>, Error> {
     Ok(Arc::new(config))
 }
 
-fn no_file(path: &Path, error: &(impl ToString + ?Sized)) -> Error {
-    Error::File { path: path.display().to_string(), why: error.to_string() }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn write(folder: &Path, name: &str) -> TlsFiles {
@@ -205,6 +191,6 @@ mod tests {
         let cert = std::fs::read(&files.cert).unwrap();
         write(folder.path(), "two.example");
         std::fs::write(&files.cert, cert).unwrap();
-        assert!(matches!(Tls::open(files, &Limits::default()), Err(Error::Certificate(_))));
+        assert!(matches!(Tls::open(files, &Limits::default()), Err(Error::File(_))));
     }
 }

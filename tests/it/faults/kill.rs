@@ -106,7 +106,7 @@ async fn told_to_stop_it_says_goodbye_to_all_and_loses_nothing() {
 #[tokio::test]
 async fn a_stopping_server_takes_nobody_in() {
     let mut setup = crate::support::Setup::new();
-    setup.limit("reconnect_window_ms", 60_000).limit("drain_ms", 1_500);
+    setup.limit("reconnect_window_ms", 1_500).limit("drain_ms", 1_500);
     let mut server = setup.start().await;
     let mut sessions = Vec::new();
     for _ in 0..40 {
