@@ -110,6 +110,7 @@ struct Node {
 /// A server whose parts all run, and which lets nobody in yet.
 pub struct Prepared {
     begun: Instant,
+    signals: Signals,
     public: Port,
     admin: Port,
     node: Node,
@@ -120,6 +121,8 @@ pub struct Running {
     node: Node,
     signals: Signals,
     end: CancellationToken,
+    /// Where it listens.
+    pub address: SocketAddr,
     /// How the outside reaches it.
     pub public_url: Origin,
     /// Where health and metrics are.
@@ -136,7 +139,7 @@ pub async fn prepare(config: &Config, begun: Instant) -> Result<Prepared, Error>
     let public = Port::take("listen", config.listen)?;
     let admin = Port::take("admin.listen", config.admin_listen)?;
     let node = Node::start(config, own_origins(config, public.address)).await?;
-    Ok(Prepared { begun, public, admin, node })
+    Ok(Prepared { begun, signals, public, admin, node })
 }
 
 /// A socket is an open file, and most systems start a program with 1,024 of them. As many as the system lets it have.
@@ -166,10 +169,10 @@ impl Node {
             own_origins: own_origins.clone(),
             limits: Arc::clone(&limits),
         };
+        warn_of(config, &clock);
         let accounts = Arc::new(Accounts::open(log.clone(), bus.clone(), clock.clone(), options).await?);
         let hub = Hub::start(log.clone(), &bus, tasks.clone());
         let desk = Desk::start(log.clone(), bus, clock.clone(), tasks.clone());
-        warn_of(config, &clock);
         let gate = Gate::new(Arc::clone(&limits), config.trusted_proxies.clone(), clock.clone());
         let sessions = Arc::new(session::Context {
             desk,
@@ -184,29 +187,32 @@ impl Node {
     }
 }
 
-/// The log that a configuration names.
-pub fn log_options(config: &Config, role: OpenAs) -> log::Options {
-    log::Options { url: config.database_url.reveal().to_owned(), data_dir: config.data_dir.clone(), role }
 /// Says what of the certificate works today and should be looked at.
 fn warn_of(config: &Config, clock: &Clock) {
     let doubts = config.tls.iter().flat_map(|files| files.doubts(clock.now() / 1_000));
     doubts.for_each(|doubt| tracing::warn!(doubt, "look at the certificate"));
 }
 
+/// The log that a configuration names.
+pub fn log_options(config: &Config, role: OpenAs) -> log::Options {
+    log::Options { url: config.database_url.reveal().to_owned(), data_dir: config.data_dir.clone(), role }
 }
 
-/// Where this server is: by its configured address first, and on loopback by each of this machine's names.
+/// Where this server is: at its configured address. Only one that has none, or a loopback one, is also this machine by each
+/// of its names: to the visitors of a public server `localhost` is a machine of their own, where anything may listen.
 fn own_origins(config: &Config, bound: SocketAddr) -> Vec<Origin> {
-    let https = config.tls.is_some();
     let mut origins: Vec<Origin> = config.public_url.iter().cloned().collect();
-    origins.push(Origin::of_address(bound, https));
-    if bound.ip().is_loopback() {
-        let scheme = if https { "https" } else { "http" };
-        let names = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{scheme}://{name}:{}", bound.port()));
-        for origin in names.iter().filter_map(|name| name.parse().ok()) {
-            if !origins.contains(&origin) {
-                origins.push(origin);
-            }
+    let is_public = origins.iter().any(|url| !url.is_loopback());
+    if is_public || !bound.ip().is_loopback() {
+        return origins;
+    }
+    let https = config.tls.is_some();
+    let scheme = if https { "https" } else { "http" };
+    let names = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{scheme}://{name}:{}", bound.port()));
+    let names = names.iter().filter_map(|name| name.parse().ok());
+    for origin in std::iter::once(Origin::of_address(bound, https)).chain(names) {
+        if !origins.contains(&origin) {
+            origins.push(origin);
         }
     }
     origins
@@ -224,9 +230,8 @@ impl Prepared {
     }
 
     /// Opens the doors. `demo` is the public key of the project whose demo page is shown.
-    pub fn open(self, demo: Option<String>) -> Result<Running, Error> {
-        let Self { begun, public, admin, node } = self;
-        let signals = Signals::listen(node.tls.is_none()).map_err(Error::Signals)?;
+    pub fn open(self, demo: Option<String>) -> Running {
+        let Self { begun, signals, public, admin, node } = self;
         let public_url = node.own_origins.first().cloned().unwrap_or_else(|| Origin::of_address(public.address, false));
         let site = Site {
             public_url: public_url.clone(),
@@ -244,14 +249,16 @@ impl Prepared {
             tls.watch(&node.tasks);
         }
         upkeep::hear_control(&node.sessions, &node.tasks);
+        upkeep::tidy(&node.sessions, &node.tasks);
         upkeep::measure(&node.sessions, &node.metrics, &node.tasks);
         let ready_after = begun.elapsed();
         tracing::info!(ready_ms = millis(ready_after), "ready");
-        Ok(Running { node, signals, end, public_url, admin_address: admin.address, ready_after })
+        Running { node, signals, end, address: public.address, public_url, admin_address: admin.address, ready_after }
     }
 }
 
 impl Node {
+    /// Answers a listener's connections. With a gate it is the public one, which counts them and may speak TLS.
     fn listen(
         &self,
         listener: TcpListener,
@@ -266,7 +273,6 @@ impl Node {
             gate: gate.cloned(),
             limits: Arc::clone(&self.limits),
             tasks: self.tasks.clone(),
-    /// Answers a listener's connections. With a gate it is the public one, which counts them and may speak TLS.
             drain: drain.clone(),
             end: end.clone(),
         };
@@ -330,7 +336,12 @@ mod tests {
             names(&plain, "127.0.0.1:8080"),
             ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"]
         );
-        let public = Config { public_url: "https://chat.example.org".parse().ok(), ..Config::default() };
-        assert_eq!(names(&public, "10.0.0.5:80"), ["https://chat.example.org", "http://10.0.0.5"]);
+        let with_url = |url: &str| Config { public_url: url.parse().ok(), ..Config::default() };
+        let public = with_url("https://chat.example.org");
+        assert_eq!(names(&public, "10.0.0.5:80"), ["https://chat.example.org"]);
+        assert_eq!(names(&public, "127.0.0.1:8080"), ["https://chat.example.org"], "behind a proxy");
+        let local = with_url("http://desk.localhost:8080");
+        assert_eq!(names(&local, "127.0.0.1:8080").len(), 4);
+        assert_eq!(names(&local, "0.0.0.0:8080"), ["http://desk.localhost:8080"]);
     }
 }

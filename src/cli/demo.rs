@@ -87,7 +87,7 @@ impl Demo {
         telemetry::start_logging(&config);
         let prepared = self.prepare(config.clone(), begun).await?;
         let project = furnish(prepared.accounts(), prepared.own_origins()).await?;
-        let running = prepared.open(Some(project.public_key.clone()))?;
+        let running = prepared.open(Some(project.public_key.clone()));
         if common.json {
             announce(&config, &running);
         }
@@ -98,11 +98,9 @@ impl Demo {
     fn config(&self, common: &Common, folder: Option<PathBuf>) -> Result<Config, Failure> {
         let listen = self.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT));
         if !listen.ip().is_loopback() {
-            let why =
-                "run the demo for others: its passwords are known to everybody; `deskbell serve` is for the network";
-            return Err(Failure::Usage(why.to_owned()));
+            return Err(not_for_others());
         }
-        common.load(&[
+        let config = common.load(&[
             ("listen", Some(listen.to_string())),
             ("admin.listen", Some("127.0.0.1:0".to_owned())),
             ("data_dir", folder.map(|folder| folder.display().to_string())),
@@ -110,7 +108,13 @@ impl Demo {
             ("limits.exempt", Some("127.0.0.0/8, ::1/128".to_owned())),
             ("public_url", Some(String::new())),
             ("log.level", std::env::var("DESKBELL_LOG__LEVEL").is_err().then(|| "warn".to_owned())),
-        ])
+        ])?;
+        // Looked at in the end: `--set` has the last word.
+        let is_public = config.public_url.as_ref().is_some_and(|url| !url.is_loopback());
+        if is_public || !config.listen.ip().is_loopback() {
+            return Err(not_for_others());
+        }
+        Ok(config)
     }
 
     /// Takes the port, or another one where nobody asked for this one.
@@ -126,6 +130,11 @@ impl Demo {
             other => Ok(other?),
         }
     }
+}
+
+fn not_for_others() -> Failure {
+    let why = "run the demo for others: its passwords are known to everybody; `deskbell serve` is for the network";
+    Failure::Usage(why.to_owned())
 }
 
 fn throw_away() -> Result<ThrowAway, Failure> {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Common, Failure, tell};
 use crate::{
-    config::{Config, LogFormat},
+    config::{Config, LogFormat, Origin},
     server::{self, Running},
     telemetry,
 };
@@ -34,7 +34,7 @@ impl Serve {
             ("data_dir", self.data_dir.map(|folder| folder.display().to_string())),
         ])?;
         telemetry::start_logging(&config);
-        let running = server::prepare(&config, begun).await?.open(None)?;
+        let running = server::prepare(&config, begun).await?.open(None);
         announce(&config, &running);
         Ok(running.until_stopped().await?)
     }
@@ -43,12 +43,17 @@ impl Serve {
 /// Says where the server is, whatever the log level: with port 0 nobody could know.
 pub(super) fn announce(config: &Config, running: &Running) {
     let (public, admin) = (running.public_url.to_string(), format!("http://{}", running.admin_address));
+    let listen = Origin::of_address(running.address, config.tls.is_some()).to_string();
     let ready_ms = u64::try_from(running.ready_after.as_millis()).unwrap_or(u64::MAX);
-    let text = format!("deskbell: listening on {public}, admin on {admin}, ready in {ready_ms} ms");
+    let outside = if listen == public { String::new() } else { format!(" for {public}") };
     match config.log_format {
-        LogFormat::Text => tell(text),
+        LogFormat::Text => {
+            tell(format!("deskbell: listening on {listen}{outside}, admin on {admin}, ready in {ready_ms} ms"));
+        }
         LogFormat::Json => {
-            tell(json!({ "message": "listening", "public": public, "admin": admin, "ready_ms": ready_ms }));
+            tell(
+                json!({ "message": "listening", "listen": listen, "public": public, "admin": admin, "ready_ms": ready_ms }),
+            );
         }
     }
 }

@@ -8,8 +8,11 @@ pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
+    /// Heard in any case: a signal that nobody listens to kills the program.
     #[cfg(unix)]
-    hangup: Option<tokio::signal::unix::Signal>,
+    hangup: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup_stops: bool,
 }
 
 impl Signals {
@@ -19,7 +22,8 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: hangup_stops.then(|| signal(SignalKind::hangup())).transpose()?,
+            hangup: signal(SignalKind::hangup())?,
+            hangup_stops,
         })
     }
 
@@ -34,17 +38,9 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            () = next(self.hangup.as_mut()) => {}
+            _ = self.hangup.recv(), if self.hangup_stops => {}
         }
         #[cfg(not(unix))]
         drop(tokio::signal::ctrl_c().await);
-    }
-}
-
-#[cfg(unix)]
-async fn next(signal: Option<&mut tokio::signal::unix::Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
     }
 }

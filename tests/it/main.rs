@@ -11,6 +11,7 @@ mod log_story;
 mod logs;
 mod origins;
 mod resume;
+mod starting;
 mod support;
 mod tidy;
 mod tls;

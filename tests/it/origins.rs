@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Client, PASSWORD, Request, SHOP, Server};
+use crate::support::{Client, PASSWORD, Request, SHOP, Server, Setup};
 
 /// The status of a WebSocket handshake from a page of `origin`.
 async fn handshake(server: &Server, origin: Option<&str>, protocol: Option<&str>) -> u16 {
@@ -35,6 +35,61 @@ async fn only_listed_pages_get_a_socket() {
     for origin in wrong {
         assert_eq!(handshake(&server, Some(origin), v1).await, 403, "{origin}");
     }
+}
+
+/// Behind a proxy, a page on a visitor's own machine is a stranger's: anything may listen there.
+#[tokio::test]
+async fn a_public_server_is_not_this_machine() {
+    let mut setup = Setup::new();
+    setup.text("public_url", "https://chat.example.org").set("proxies.trusted", "[\"127.0.0.0/8\"]");
+    let server = setup.start().await;
+    let v1 = Some("deskbell.v1");
+    assert_eq!(handshake(&server, Some("https://chat.example.org"), v1).await, 101);
+    let port = server.address.port();
+    for host in ["localhost", "127.0.0.1", "[::1]"] {
+        for scheme in ["http", "https"] {
+            let origin = format!("{scheme}://{host}:{port}");
+            assert_eq!(handshake(&server, Some(&origin), v1).await, 403, "{origin}");
+        }
+    }
+    let account = server.hire("Grace").await;
+    let login = json!({"email": account.email, "password": PASSWORD});
+    let from = |origin: &str| Request::post("/v1/agents/login", &login).header("Origin", origin).send(server.address);
+    assert_eq!(from(&format!("http://localhost:{port}")).await.status, 403);
+    assert_eq!(from("https://chat.example.org").await.status, 204);
+    let policy = Request::get("/").send(server.address).await;
+    let policy = policy.header("content-security-policy").unwrap();
+    assert!(!policy.contains("localhost") && !policy.contains("127.0.0.1"), "{policy}");
+}
+
+#[tokio::test]
+async fn an_address_that_a_trusted_proxy_names_may_have_a_port() {
+    let mut setup = Setup::new();
+    setup.set("limits.exempt", "[]").set("proxies.trusted", "[\"127.0.0.0/8\"]");
+    setup.limit("handshake_burst", 2).limit("handshakes_per_second", 1);
+    let server = setup.start().await;
+    let asked = json!({"project": server.project.public_key});
+    let ask = |named: &str| Request::post("/v1/sessions", &asked).header("X-Forwarded-For", named).send(server.address);
+    for named in [
+        "203.0.113.1:4711",
+        "203.0.113.2",
+        "[2001:db8:1::1]:4711",
+        "[2001:db8:2::1]",
+        "2001:db8:3::1",
+        "made up, 203.0.113.3:80",
+        "198.51.100.7, 203.0.113.4:80, 127.0.0.9:1234",
+    ] {
+        for _ in 0..2 {
+            assert_eq!(ask(named).await.status, 201, "{named}: counted as itself");
+        }
+    }
+    assert_eq!(ask("203.0.113.1:4712").await.status, 429, "the same address from another port");
+    let garbage = ["", ",", ":80", "[::1", "203.0.113.9:99999", "a:b:c", "203.0.113.9:"];
+    let mut refused = 0;
+    for named in garbage {
+        refused += u32::from(ask(named).await.status == 429);
+    }
+    assert!(refused >= 3, "garbage counts as the proxy itself: {refused}");
 }
 
 #[tokio::test]

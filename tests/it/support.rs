@@ -14,7 +14,7 @@ pub(crate) use self::{
     client::{Client, assignment, entries_of, message, seqs_of, texts_of},
     http::{Answer, Request},
     people::{Agent, PASSWORD, Project},
-    server::{Server, Setup},
+    server::{Server, Setup, open_database},
     stream::{Stream, certificate, tls_client},
 };
 

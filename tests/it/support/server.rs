@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustls::ClientConfig;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 use tokio::{
     io::AsyncWriteExt as _,
@@ -166,7 +167,8 @@ impl Server {
         let (_, rest) = output.split_once("listening on ")?;
         let (public, rest) = rest.split_once(", admin on ")?;
         let (admin, _) = rest.split_once(", ready")?;
-        let address = |url: &str| url.rsplit('/').next()?.parse().ok();
+        // What follows the address is how the outside reaches it.
+        let address = |url: &str| url.split(' ').next()?.rsplit('/').next()?.parse().ok();
         Some((address(public)?, address(admin)?))
     }
 
@@ -239,6 +241,12 @@ impl Server {
         run(&self.config, arguments, input).await
     }
 
+    /// Changes the database behind the running server's back.
+    pub(crate) async fn sql(&self, text: &'static str) {
+        let mut database = open_database(&self.path().join("data/deskbell.db")).await;
+        within(text, sqlx::raw_sql(text).execute(&mut database)).await.unwrap();
+    }
+
     /// A metric's value, e.g. of `deskbell_refusals_total{limit="fragments"}`.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let all = Request::get("/metrics").send(self.admin).await.with_status(200).body;
@@ -270,6 +278,13 @@ impl Drop for Server {
             }
         }
     }
+}
+
+/// A connection to the database of a server, past the server.
+pub(crate) async fn open_database(file: &Path) -> sqlx::AnyConnection {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", file.display());
+    sqlx::AnyConnection::connect(&url).await.unwrap()
 }
 
 /// What the command line gave.
