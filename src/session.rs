@@ -18,13 +18,13 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use self::{
     greeting::{Greeted, Greeting, Turned},
-    serving::Serving,
+    serving::{Serving, may_not_go_on},
     socket::{Ending, Inbound, Socket},
 };
 use crate::{
@@ -110,7 +110,13 @@ where
         }
     };
     if !greeted.reply.is_empty() {
-        socket.send([greeted.reply.clone()]).await?;
+        let ttl_ms = greeted.person.claims.expires_at() - context.clock.now();
+        let token_ends = Instant::now() + Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0));
+        tokio::select! {
+            biased;
+            sent = socket.send([greeted.reply.clone()]) => sent?,
+            ending = may_not_go_on(&greeted.person, token_ends) => return Err(ending),
+        }
     }
     Ok(greeted)
 }

@@ -48,6 +48,7 @@ pub enum StateOf {
 pub struct Outbox {
     shelves: Mutex<Shelves>,
     wake: Notify,
+    shut_out: Notify,
     limits: OutboxLimits,
 }
 
@@ -74,7 +75,7 @@ pub struct Batch {
 impl Outbox {
     /// An empty one.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { shelves: Mutex::default(), wake: Notify::new(), limits }
+        Self { shelves: Mutex::default(), wake: Notify::new(), shut_out: Notify::new(), limits }
     }
 
     /// Puts a frame at the end. When it does not fit, the session is over: 4002, it resumes from the log.
@@ -121,14 +122,28 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Ends the session with `code`. The first ending counts.
+    /// Ends the session with `code`. The first ending counts, but for one that shuts out: who reads slowly is shut out, too.
     pub fn end(&self, code: CloseCode) {
         let mut shelves = self.shelves.lock();
-        if shelves.ending.is_none() {
+        if shelves.ending.is_none_or(|earlier| code.shuts_out() && !earlier.shuts_out()) {
             shelves.ending = Some(code);
         }
         drop(shelves);
         self.wake.notify_one();
+        if code.shuts_out() {
+            self.shut_out.notify_one();
+        }
+    }
+
+    /// Returns when the session may not go on, with the reason. For one that waits for its socket. Cancel-safe.
+    pub async fn shut_out(&self) -> CloseCode {
+        loop {
+            let told = self.shelves.lock().ending.filter(|code| code.shuts_out());
+            match told {
+                Some(code) => return code,
+                None => self.shut_out.notified().await,
+            }
+        }
     }
 
     /// Returns when there may be something to take. Cancel-safe.

@@ -61,6 +61,13 @@ close_codes! {
     VersionTooOld = 4505, "version_too_old", "stops, reloads the page";
 }
 
+impl CloseCode {
+    /// Whether it says that the session may not go on: nothing more is written to it, not even what was begun.
+    pub const fn shuts_out(self) -> bool {
+        matches!(self, Self::TokenExpired | Self::Unauthorized | Self::Banned)
+    }
+}
+
 /// The code for a message that is too big (RFC 6455): a declared length over the limit is not read.
 pub const MESSAGE_TOO_BIG: u16 = 1009;
 /// The code for a violation of RFC 6455 itself.

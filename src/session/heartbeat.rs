@@ -86,6 +86,11 @@ impl Heartbeat {
         }
     }
 
+    /// When the token ends.
+    pub(super) fn token_ends(&self) -> Instant {
+        self.token_ends
+    }
+
     /// How long the token still holds.
     pub(super) fn token_left_ms(&self, now: Instant) -> Millis {
         Millis::try_from(self.token_ends.duration_since(now).as_millis()).unwrap_or(Millis::MAX)

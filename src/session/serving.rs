@@ -173,8 +173,25 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.write(socket, [Utf8Bytes::from(frame.encode())]).await
+    }
+
+    /// Writes, as long as the session may go on: who does not read is cut off as soon as who does.
+    async fn write<S>(
+        &mut self,
+        socket: &mut Socket<S>,
+        frames: impl IntoIterator<Item = Utf8Bytes>,
+    ) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         self.heartbeat.sent(Instant::now());
-        socket.send([Utf8Bytes::from(frame.encode())]).await
+        tokio::select! {
+            // The write first: nearly always it is done at once, and nothing else is looked at.
+            biased;
+            written = socket.send(frames) => written,
+            ending = may_not_go_on(&self.person, self.heartbeat.token_ends()) => Err(ending),
+        }
     }
 
     /// Writes what the hub put out.
@@ -183,10 +200,12 @@ impl Serving {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let batch = self.person.stay.outbox.take();
+        if let Some(code) = batch.ending.filter(|code| code.shuts_out()) {
+            return Err(Ending::Code(code));
+        }
         let states = batch.states.into_iter().map(|(_, frame)| frame);
         if states.len() + batch.frames.len() > 0 {
-            self.heartbeat.sent(Instant::now());
-            socket.send(states.chain(batch.frames)).await?;
+            self.write(socket, states.chain(batch.frames)).await?;
         }
         batch.ending.map_or(Ok(()), |code| Err(Ending::Code(code)))
     }
@@ -287,6 +306,14 @@ impl Serving {
         for Lanes { conversation, lane, epoch, last } in lanes {
             self.context.hub.go_on(&self.person.stay, (*conversation, *lane), epoch, *last);
         }
+    }
+}
+
+/// Returns when a session must end though its socket takes nothing: it was shut out, or its token has ended.
+pub(super) async fn may_not_go_on(person: &Person, token_ends: Instant) -> Ending {
+    tokio::select! {
+        code = person.stay.outbox.shut_out() => Ending::Code(code),
+        () = sleep_until(token_ends) => Ending::Code(CloseCode::TokenExpired),
     }
 }
 
