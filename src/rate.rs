@@ -1,7 +1,7 @@
 //! Rates: so many in a while, so many at once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque, hash_map::Entry},
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
 };
@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 
 use crate::clock::Millis;
 
-/// How many keys are remembered at most: 1,000,000 take about 40 MB. Beyond that all are forgotten, and counting starts anew.
+/// How many keys are remembered at most: 1,000,000 take about 40 MB. Beyond that the older ones are forgotten, and counting
+/// starts anew for them.
 const MOST_KEYS: usize = 1_000_000;
 
 /// A rate: one every so often over time, and a burst after a pause.
@@ -24,6 +25,11 @@ impl Rate {
     /// `count` in every `span_ms` over time, `burst` at once.
     pub fn new(count: u32, span_ms: Millis, burst: u32) -> Self {
         Self { interval_us: (span_ms * 1_000 / i64::from(count.max(1))).max(1), burst: i64::from(burst.max(1)) }
+    }
+
+    /// After how long whoever used all of it has rested.
+    const fn rest_ms(self) -> Millis {
+        self.interval_us * self.burst / 1_000 + 1
     }
 }
 
@@ -45,57 +51,101 @@ impl Bucket {
         self.rested_at_us = rested + rate.interval_us;
         Ok(())
     }
-
-    /// Gives one back.
-    pub const fn give_back(&mut self, rate: Rate) {
-        self.rested_at_us -= rate.interval_us;
-    }
 }
 
 /// One bucket for each key.
 #[derive(Debug)]
 pub struct Rates<K> {
     rate: Rate,
-    buckets: Mutex<Buckets<K>>,
-}
-
-#[derive(Debug)]
-struct Buckets<K> {
-    map: HashMap<K, Bucket>,
-    /// At this size, those that have rested are forgotten.
-    sweep_at: usize,
+    buckets: Mutex<Memory<K, Bucket>>,
 }
 
 impl<K: Eq + Hash> Rates<K> {
     /// Nobody has asked yet.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, buckets: Mutex::new(Buckets { map: HashMap::new(), sweep_at: 1_024 }) }
+        Self { rate, buckets: Mutex::new(Memory::new(rate.rest_ms())) }
     }
 
     /// Takes one for `key`. Refused: after how many milliseconds there is one again.
     pub fn take(&self, key: K, now: Millis) -> Result<(), Millis> {
-        let mut buckets = self.buckets.lock();
-        if buckets.map.len() >= buckets.sweep_at {
-            buckets.sweep(now);
-        }
-        buckets.map.entry(key).or_default().take(self.rate, now)
+        self.buckets.lock().of(key, now).take(self.rate, now)
+    }
+}
+
+/// So many in any stretch of time of a given length, for each key. What a [`Rate`] does not promise: with its burst and what
+/// trickles back meanwhile, it lets nearly twice as many through in some stretches.
+#[derive(Debug)]
+pub struct Windows<K> {
+    most: usize,
+    span_ms: Millis,
+    taken: Mutex<Memory<K, VecDeque<Millis>>>,
+}
+
+impl<K: Eq + Hash> Windows<K> {
+    /// At most `most` in any `span_ms`.
+    pub fn new(most: u32, span_ms: Millis) -> Self {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Self { most, span_ms, taken: Mutex::new(Memory::new(span_ms)) }
     }
 
-    /// Gives one back.
+    /// Takes one for `key`. Refused: after how many milliseconds there is one again.
+    pub fn take(&self, key: K, now: Millis) -> Result<(), Millis> {
+        let mut memory = self.taken.lock();
+        let taken = memory.of(key, now);
+        while taken.front().is_some_and(|at| *at <= now - self.span_ms) {
+            taken.pop_front();
+        }
+        match taken.front() {
+            Some(first) if taken.len() >= self.most => Err(first + self.span_ms - now),
+            _ => {
+                taken.push_back(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives back the one that was taken last.
     pub fn give_back(&self, key: &K) {
-        if let Some(bucket) = self.buckets.lock().map.get_mut(key) {
-            bucket.give_back(self.rate);
+        if let Some(taken) = self.taken.lock().known(key) {
+            taken.pop_back();
         }
     }
 }
 
-impl<K> Buckets<K> {
-    fn sweep(&mut self, now: Millis) {
-        self.map.retain(|_, bucket| bucket.rested_at_us > now * 1_000);
-        if self.map.len() >= MOST_KEYS {
-            self.map.clear();
+/// What is known of keys, in two generations: those that were used lately, and those of the time before. A key that is used
+/// moves to the young; when the young have had their time, they are the old, and the old are forgotten all at once. So no
+/// single use pays for looking through all.
+#[derive(Debug)]
+struct Memory<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+    turned_at: Millis,
+    /// After this long nothing need be known of a key that was not used.
+    span_ms: Millis,
+}
+
+impl<K: Eq + Hash, V: Default> Memory<K, V> {
+    fn new(span_ms: Millis) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), turned_at: 0, span_ms }
+    }
+
+    /// What is known of `key`, which is used now.
+    fn of(&mut self, key: K, now: Millis) -> &mut V {
+        if now - self.turned_at >= self.span_ms || self.young.len() >= MOST_KEYS / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.turned_at = now;
         }
-        self.sweep_at = (self.map.len() * 2).clamp(1_024, MOST_KEYS);
+        match self.young.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let known = self.old.remove(place.key()).unwrap_or_default();
+                place.insert(known)
+            }
+        }
+    }
+
+    fn known(&mut self, key: &K) -> Option<&mut V> {
+        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
     }
 }
 
@@ -133,21 +183,47 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again() {
-        let rates = Rates::new(Rate::new(1, 60_000, 1));
-        assert_eq!(rates.take("a", 1), Ok(()));
-        assert!(rates.take("a", 1).is_err());
-        assert_eq!(rates.take("b", 1), Ok(()));
-        rates.give_back(&"a");
-        assert_eq!(rates.take("a", 1), Ok(()));
+        let windows = Windows::new(1, 60_000);
+        assert_eq!(windows.take("a", 1), Ok(()));
+        assert_eq!(windows.take("a", 2), Err(59_999));
+        assert_eq!(windows.take("b", 1), Ok(()));
+        windows.give_back(&"a");
+        assert_eq!(windows.take("a", 1), Ok(()));
+    }
+
+    #[test]
+    fn no_stretch_of_time_has_more_than_its_window() {
+        let windows = Windows::new(10, 900_000);
+        let let_in: Vec<Millis> = (0..4_000).map(|n| n * 1_000).filter(|now| windows.take("a", *now).is_ok()).collect();
+        assert!(let_in.len() > 40, "it goes on: {}", let_in.len());
+        for (from, at) in let_in.iter().zip(let_in.iter().skip(10)) {
+            assert!(at - from >= 900_000, "eleven from {from} to {at}");
+        }
     }
 
     #[test]
     fn who_has_rested_is_forgotten() {
         let rates = Rates::new(Rate::new(1, 1_000, 1));
         for key in 0..1_024 {
-            assert_eq!(rates.take(key, 0), Ok(()));
+            assert_eq!(rates.take(key, 5_000), Ok(()));
         }
-        assert_eq!(rates.take(5_000, 10_000), Ok(()));
-        assert_eq!(rates.buckets.lock().map.len(), 1);
+        assert!(rates.take(7, 5_900).is_err());
+        assert_eq!((rates.take(5_000, 10_000), rates.take(5_000, 20_000)), (Ok(()), Ok(())));
+        let buckets = rates.buckets.lock();
+        assert_eq!(buckets.young.len() + buckets.old.len(), 1);
+    }
+
+    /// With a sweep of all keys each time that there are too many, this took minutes.
+    #[test]
+    fn a_million_keys_cost_each_use_no_more() {
+        let rates = Rates::new(Rate::new(1, 4_000_000, 1));
+        let begun = std::time::Instant::now();
+        for key in 0..1_020_000_i64 {
+            assert_eq!(rates.take(key, key * 4), Ok(()));
+        }
+        assert!(rates.take(1_019_999, 1_019_999 * 4).is_err(), "who has just come is known");
+        let buckets = rates.buckets.lock();
+        assert!(buckets.young.len() + buckets.old.len() <= MOST_KEYS);
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     }
 }

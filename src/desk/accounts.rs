@@ -31,8 +31,8 @@ use crate::{
     clock::{Clock, Millis},
     config::{Limits, Origin},
     ids::{ProjectId, SessionId},
-    log::{self, Log, ProjectRecord, SigningKeyRecord},
-    rate::{Rate, Rates},
+    log::{self, ControlRecord, Log, ProjectRecord, SigningKeyRecord},
+    rate::Windows,
     tokens::{self, Claims, Keyring, Kind, SigningKey, TokenError},
 };
 
@@ -41,6 +41,8 @@ const HASHES_AT_ONCE: usize = 2;
 /// The longest that a session token can hold: the most that `tokens.ttl_s` takes.
 const MOST_TTL_MS: Millis = 3_600_000;
 
+/// In how long a time sign-ins are counted: 15 minutes.
+const LOGINS_SPAN_MS: Millis = 15 * 60_000;
 /// Why somebody gets no session.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
@@ -113,10 +115,14 @@ pub struct Accounts {
     keyring: Keyring,
     projects: ArcSwap<Projects>,
     revoked: Mutex<Revoked>,
-    /// The last word of `control` that was taken up.
-    heard: Mutex<i64>,
-    logins_by_account: Rates<String>,
-    logins_by_address: Rates<IpAddr>,
+    /// The last word of `control` that was taken up, or waits to be.
+    heard: AtomicI64,
+    /// Words that could not be taken up yet.
+    waiting: tokio::sync::Mutex<Vec<ControlRecord>>,
+    /// Projects that others must look at again.
+    changed: Mutex<BTreeSet<ProjectId>>,
+    logins_by_account: Windows<String>,
+    logins_by_address: Windows<IpAddr>,
     hashing: Arc<Semaphore>,
 }
 
@@ -125,14 +131,16 @@ impl Accounts {
     pub async fn open(log: Log, bus: Bus, clock: Clock, options: Options) -> Result<Self, Error> {
         let heard = log.control_last().await?;
         let keys = signing_keys(&log, clock.now()).await?;
-        let logins = Rate::new(options.limits.logins_per_15_minutes, 15 * 60_000, options.limits.logins_per_15_minutes);
+        let logins = options.limits.logins_per_15_minutes;
         let accounts = Self {
             keyring: Keyring::new(&keys)?,
             projects: ArcSwap::default(),
             revoked: Mutex::new(Revoked::read(&log, clock.now()).await?),
-            heard: Mutex::new(heard),
-            logins_by_account: Rates::new(logins),
-            logins_by_address: Rates::new(logins),
+            heard: AtomicI64::new(heard),
+            waiting: tokio::sync::Mutex::default(),
+            changed: Mutex::default(),
+            logins_by_account: Windows::new(logins, LOGINS_SPAN_MS),
+            logins_by_address: Windows::new(logins, LOGINS_SPAN_MS),
             hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
             log,
             bus,
