@@ -131,7 +131,7 @@ pub enum Message {
 }
 
 /// Whose sessions end, and why they can't come back with the same token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "of", rename_all = "snake_case")]
 pub enum Revocation {
     /// One session: all sockets that present its token.
@@ -140,6 +140,8 @@ pub enum Revocation {
     Agent(AgentId),
     /// All sessions of a visitor.
     Visitor(ProjectId, VisitorId),
+    /// All sessions whose token was signed by this key: it was forgotten.
+    Key(String),
 }
 
 /// Who published a message.

@@ -58,7 +58,7 @@ enum Command {
     /// Make, list and change agents
     #[command(subcommand)]
     Agent(people::AgentCommand),
-    /// List and rotate the keys that sign session tokens
+    /// List, rotate and forget the keys that sign session tokens
     #[command(subcommand)]
     Keys(people::KeysCommand),
     /// Print session tokens, one a line (load tests, bots)

@@ -49,6 +49,8 @@ pub struct Arrival {
     pub project: ProjectId,
     /// The token's session.
     pub session: SessionId,
+    /// The key that signed the token.
+    pub key: Arc<str>,
     /// Who.
     pub subject: Subject,
     /// Where from.
@@ -91,7 +93,7 @@ impl Hub {
         let member = Arc::new(Member {
             number: self.presence.number(),
             project: arrival.project,
-            session: Mutex::new(arrival.session),
+            token: Mutex::new((arrival.session, arrival.key)),
             subject: arrival.subject,
             address: arrival.address,
             outbox: Outbox::new(arrival.limits),
@@ -312,16 +314,19 @@ impl Hub {
     }
 
     fn revoke(&self, revocation: &Revocation) {
-        let is_meant = |member: &Member| match *revocation {
-            Revocation::Session(session) => member.session() == session,
-            Revocation::Agent(agent) => member.agent() == Some(agent),
+        let is_meant = |member: &Member| match revocation {
+            Revocation::Session(session) => member.session() == *session,
+            Revocation::Agent(agent) => member.agent() == Some(*agent),
             Revocation::Visitor(project, visitor) => {
-                member.project == project && member.subject == Subject::Visitor(visitor)
+                member.project == *project && member.subject == Subject::Visitor(*visitor)
             }
+            Revocation::Key(key) => member.holds_token_of(key),
         };
         let code = match revocation {
             Revocation::Session(_) | Revocation::Agent(_) => CloseCode::Unauthorized,
             Revocation::Visitor(..) => CloseCode::Banned,
+            // Who holds nothing else than a token of that key gets no new one; all others do, and come back.
+            Revocation::Key(_) => CloseCode::TokenExpired,
         };
         for member in self.presence.members(is_meant) {
             member.outbox.end(code);

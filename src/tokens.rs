@@ -85,6 +85,13 @@ pub struct Claims {
     pub exp: i64,
     /// The token's own id.
     pub jti: Uuid,
+    /// The last word of the command line that was known when it was signed: what was revoked by an earlier one, this token
+    /// came after. Seconds could not tell.
+    #[serde(default, rename = "ctl")]
+    pub heard: i64,
+    /// Which key signed it; stands in the header. Empty before it is signed.
+    #[serde(skip)]
+    pub key: Arc<str>,
 }
 
 impl Claims {
@@ -153,7 +160,7 @@ struct Key {
 
 struct Keys {
     current: (String, EncodingKey),
-    all: BTreeMap<String, Key>,
+    all: BTreeMap<Arc<str>, Key>,
 }
 
 /// Deskbell's signing keys: the newest signs, retired ones verify what they signed. Cheap to clone.
@@ -193,7 +200,8 @@ impl Keyring {
     pub fn verify(&self, token: &str, now: Millis) -> Result<Claims, TokenError> {
         let header = header(token)?;
         let keys = self.keys.load();
-        let key = header.kid.as_deref().and_then(|id| keys.all.get(id)).ok_or(TokenError::BadSignature)?;
+        let key = header.kid.as_deref().and_then(|id| keys.all.get_key_value(id));
+        let (id, key) = key.ok_or(TokenError::BadSignature)?;
         if key.retired_at.is_some_and(|at| now > at + RESUME_TTL_MS) {
             return Err(TokenError::BadSignature);
         }
@@ -201,7 +209,8 @@ impl Keyring {
         validation.set_audience(&[AUDIENCE]);
         validation.validate_aud = true;
         validation.set_required_spec_claims(&["exp", "aud", "sub"]);
-        let claims: Claims = decode(token, &key.decoding, &validation)?;
+        let mut claims: Claims = decode(token, &key.decoding, &validation)?;
+        claims.key = Arc::clone(id);
         if now >= claims.expires_at() {
             return Err(TokenError::Expired);
         }
@@ -225,7 +234,7 @@ impl Keys {
                 current = Some((key.id.clone(), EncodingKey::from_secret(&secret)));
             }
             let decoding = DecodingKey::from_secret(&secret);
-            all.insert(key.id.clone(), Key { decoding, retired_at: key.retired_at });
+            all.insert(key.id.as_str().into(), Key { decoding, retired_at: key.retired_at });
         }
         Ok(Self { current: current.ok_or(KeyError::None)?, all })
     }

@@ -146,13 +146,19 @@ impl From<RoleName> for Role {
     }
 }
 
-/// List and rotate the keys that sign session tokens.
+/// List, rotate and forget the keys that sign session tokens.
 #[derive(Subcommand)]
 pub(super) enum KeysCommand {
     /// List all keys; never their secrets
     List,
-    /// Make a new key; what older ones signed holds until it runs out
+    /// Make a new key; what older ones signed holds until it runs out. For a key that was stolen: `keys forget`
     Rotate,
+    /// Take a stolen key away: whatever it signed is refused at once, and sockets that it opened close
+    Forget {
+        /// The key's id, as `keys list` shows it
+        #[arg(value_name = "KID")]
+        kid: String,
+    },
 }
 
 impl ProjectCommand {
@@ -273,8 +279,14 @@ impl KeysCommand {
             Self::List => keys(&beside).await.and_then(|keys| list(common, "keys", &keys)),
             Self::Rotate => match beside.accounts.rotate_keys().await {
                 Ok(()) => {
-                    common.answer(&json!({ "rotated": true }), "a new key signs; the old ones honour what they signed")
+                    let text = "a new key signs; the old ones honour what they signed. Was one stolen? \
+                                `deskbell keys forget` makes what it signed worthless";
+                    common.answer(&json!({ "rotated": true }), text)
                 }
+                Err(error) => Err(error.into()),
+            },
+            Self::Forget { kid } => match beside.accounts.forget_key(&kid).await {
+                Ok(()) => common.answer(&json!({ "forgotten": kid }), "what that key signed is refused from now on"),
                 Err(error) => Err(error.into()),
             },
         };

@@ -10,9 +10,12 @@ mod revoked;
 mod visitors;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -38,11 +41,11 @@ use crate::{
 
 /// How many passwords are hashed at once: each takes 19 MiB and a core for 20 ms.
 const HASHES_AT_ONCE: usize = 2;
+/// In how long a time sign-ins are counted: 15 minutes.
+const LOGINS_SPAN_MS: Millis = 15 * 60_000;
 /// The longest that a session token can hold: the most that `tokens.ttl_s` takes.
 const MOST_TTL_MS: Millis = 3_600_000;
 
-/// In how long a time sign-ins are counted: 15 minutes.
-const LOGINS_SPAN_MS: Millis = 15 * 60_000;
 /// Why somebody gets no session.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
@@ -211,11 +214,22 @@ impl Accounts {
         Ok(self.keyring.reload(&keys)?)
     }
 
-    /// Signs a session token. Not earlier than the subject's last revocation, which refuses what was signed before it.
+    /// Signs a session token, unless what it says is no longer so.
     fn mint(&self, mut claims: Claims) -> Result<(String, Millis), Denied> {
-        claims.iat = claims.iat.max(self.revoked.lock().earliest(&claims));
+        let revoked = self.revoked.lock();
+        claims.iat = claims.iat.max(revoked.earliest(&claims));
+        if revoked.holds(&claims) {
+            return Err(Denied::Unauthorized("the account was changed just now; sign in again".to_owned()));
+        }
+        drop(revoked);
         let token = self.keyring.mint(&claims).map_err(|error| Denied::Unavailable(error.to_string()))?;
         Ok((token, claims.expires_at()))
+    }
+
+    /// The last word of the command line that is known. To be asked before an account is read that a token will speak of:
+    /// whoever is shut out later, is so by a later word, and the token is refused.
+    fn heard(&self) -> i64 {
+        self.heard.load(Ordering::Acquire)
     }
 
     fn claims(&self, kind: Kind, project: ProjectId, subject: Uuid, session: SessionId) -> Claims {
@@ -236,6 +250,8 @@ impl Accounts {
             iat,
             exp: iat + ttl_s,
             jti: Uuid::now_v7(),
+            heard: 0,
+            key: Arc::default(),
         }
     }
 }
@@ -249,16 +265,20 @@ fn lists(project: &ProjectRecord, origin: &Origin) -> bool {
 async fn signing_keys(log: &Log, now: Millis) -> Result<Vec<SigningKey>, log::Error> {
     let mut keys = log.signing_keys().await?;
     if !keys.iter().any(|key| key.retired_at.is_none()) {
-        let key = SigningKeyRecord {
-            kid: Uuid::now_v7().to_string(),
-            secret: tokens::new_secret(),
-            created_at: now,
-            retired_at: None,
-        };
+        let key = new_signing_key(now);
         log.add_signing_key(&key).await?;
         keys.push(key);
     }
     Ok(keys.into_iter().map(|key| SigningKey { id: key.kid, secret: key.secret, retired_at: key.retired_at }).collect())
+}
+
+fn new_signing_key(now: Millis) -> SigningKeyRecord {
+    SigningKeyRecord {
+        kid: Uuid::now_v7().to_string(),
+        secret: tokens::new_secret(),
+        created_at: now,
+        retired_at: None,
+    }
 }
 
 #[cfg(test)]

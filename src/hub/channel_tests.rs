@@ -14,7 +14,7 @@ fn member(number: u64) -> Arc<Member> {
     Arc::new(Member {
         number,
         project: ProjectId::generate(),
-        session: parking_lot::Mutex::new(SessionId::generate()),
+        token: parking_lot::Mutex::new((SessionId::generate(), Arc::default())),
         subject: Subject::Visitor(VisitorId::generate()),
         address: Ipv4Addr::LOCALHOST.into(),
         outbox: Outbox::new(OutboxLimits { frames: 10_000, bytes: 1_000_000, bytes_limit: "outbox_visitor_bytes" }),

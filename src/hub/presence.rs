@@ -37,8 +37,8 @@ pub struct Member {
     pub number: u64,
     /// The project it belongs to; nothing of another reaches it.
     pub project: ProjectId,
-    /// The session of the token that it holds now.
-    pub(super) session: Mutex<SessionId>,
+    /// The session of the token that it holds now, and the key that signed it.
+    pub(super) token: Mutex<(SessionId, Arc<str>)>,
     /// Who.
     pub subject: Subject,
     /// Where from.
@@ -57,12 +57,17 @@ impl Member {
 
     /// The session of the token that it holds now.
     pub fn session(&self) -> SessionId {
-        *self.session.lock()
+        self.token.lock().0
     }
 
-    /// It holds a token of this session now.
-    pub fn renew(&self, session: SessionId) {
-        *self.session.lock() = session;
+    /// It holds a token of this session now, signed by `key`.
+    pub fn renew(&self, session: SessionId, key: Arc<str>) {
+        *self.token.lock() = (session, key);
+    }
+
+    /// Whether `key` signed the token that it holds now.
+    pub(super) fn holds_token_of(&self, key: &str) -> bool {
+        &*self.token.lock().1 == key
     }
 
     /// Whether it is this person, here or on another device.

@@ -111,6 +111,20 @@ impl Log {
         self.execute(sqlx::query("DELETE FROM agent_sessions WHERE agent = $1").bind(agent.to_string())).await.map(drop)
     }
 
+    /// Ends, at most `most` of them, the sign-ins that were not used since `seen_before` or were made before `created_before`.
+    pub async fn delete_ended_agent_sessions(
+        &self,
+        seen_before: Millis,
+        created_before: Millis,
+        most: u32,
+    ) -> Result<u64, Error> {
+        let query = sqlx::query(
+            "DELETE FROM agent_sessions WHERE id_hash IN \
+             (SELECT id_hash FROM agent_sessions WHERE seen_ms < $1 OR created_ms < $2 LIMIT $3)",
+        );
+        self.execute(query.bind(seen_before).bind(created_before).bind(i64::from(most))).await
+    }
+
     /// All signing keys, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, Error> {
         let query = sqlx::query("SELECT * FROM signing_keys ORDER BY created_ms, kid");
@@ -133,6 +147,11 @@ impl Log {
     pub async fn retire_signing_key(&self, kid: &str, at: Millis) -> Result<(), Error> {
         let query = sqlx::query("UPDATE signing_keys SET retired_ms = $1 WHERE kid = $2 AND retired_ms IS NULL");
         self.execute(query.bind(at).bind(kid)).await.map(drop)
+    }
+
+    /// Takes a key away: nothing that it signed can be verified. False when there is none of that id.
+    pub async fn delete_signing_key(&self, kid: &str) -> Result<bool, Error> {
+        Ok(self.execute(sqlx::query("DELETE FROM signing_keys WHERE kid = $1").bind(kid)).await? > 0)
     }
 
     /// A session's tokens are worth nothing from now on. After `expires_at` none of them would be anyway.
@@ -176,10 +195,12 @@ impl Log {
         number(&added.await?, "n")
     }
 
-    /// What was told after number `n`, ascending.
+    /// What was told after number `n`, ascending. A row that can't be read is left out, and said: it keeps back none of the
+    /// others.
     pub async fn control_after(&self, n: i64) -> Result<Vec<ControlRecord>, Error> {
         let query = sqlx::query("SELECT * FROM control WHERE n > $1 ORDER BY n").bind(n);
-        query.fetch_all(&self.readers).await?.iter().map(read_control).collect()
+        let rows = query.fetch_all(&self.readers).await?;
+        Ok(rows.iter().filter_map(readable_control).collect())
     }
 
     /// The number of the last thing told; 0 before the first.
@@ -206,6 +227,14 @@ fn read_key(row: &AnyRow) -> Result<SigningKeyRecord, Error> {
         created_at: number(row, "created_ms")?,
         retired_at: maybe_number(row, "retired_ms")?,
     })
+}
+
+fn readable_control(row: &AnyRow) -> Option<ControlRecord> {
+    let record = read_control(row);
+    if let Err(error) = &record {
+        tracing::error!(n = number(row, "n").ok(), %error, "a word of the command line can't be read");
+    }
+    record.ok()
 }
 
 fn read_control(row: &AnyRow) -> Result<ControlRecord, Error> {

@@ -6,6 +6,8 @@ use crate::{session, tasks::Tasks, telemetry::Metrics};
 
 /// How often the table `control` is looked at: a revoked session's sockets close within two seconds.
 const CONTROL_EVERY: Duration = Duration::from_millis(500);
+/// How often ended sign-ins are deleted, a hundred at a time.
+const TIDY_EVERY: Duration = Duration::from_mins(1);
 /// How often queues are measured, and measurements folded into histograms.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
@@ -28,11 +30,29 @@ pub(super) fn hear_control(sessions: &Arc<session::Context>, tasks: &Tasks) {
     });
 }
 
+/// What fails is tried again the next time, and keeps back nothing else; the first failure is returned.
 async fn hear(sessions: &session::Context) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    for project in sessions.accounts.catch_up().await? {
-        sessions.desk.refresh(project).await?;
+    let mut heard: Result<(), Box<dyn std::error::Error + Send + Sync>> =
+        sessions.accounts.catch_up().await.map_err(Into::into);
+    for project in sessions.accounts.changed_projects() {
+        if let Err(error) = sessions.desk.refresh(project).await {
+            sessions.accounts.still_changed([project]);
+            heard = heard.and(Err(error.into()));
+        }
     }
-    Ok(())
+    heard
+}
+
+/// Deletes sign-ins that have ended: of agents who never come back, nobody else would.
+pub(super) fn tidy(sessions: &Arc<session::Context>, tasks: &Tasks) {
+    let (sessions, stop) = (Arc::clone(sessions), tasks.clone());
+    tasks.spawn(async move {
+        while !stops_within(&stop, TIDY_EVERY).await {
+            if let Err(error) = sessions.accounts.tidy_sign_ins().await {
+                tracing::warn!(%error, "failed to delete sign-ins that have ended");
+            }
+        }
+    });
 }
 
 /// Measures what nobody counts as it happens, and folds measurements, so that histograms don't grow while nobody asks.

@@ -109,19 +109,23 @@ async fn small(context: &Arc<Context>, person: &Person, command: Command) -> Res
     Ok(Outcome::Reply(Reply::Done(Done {})))
 }
 
+/// What becomes of a session that presents a token that is no good.
+fn no_good(error: TokenError) -> Outcome {
+    match error {
+        TokenError::Revoked => Outcome::End(CloseCode::Unauthorized),
+        error => Outcome::Error(server::Error {
+            id: None,
+            code: ErrorCode::Unauthorized,
+            message: error.to_string(),
+            retry_ms: None,
+        }),
+    }
+}
+
 fn refresh_token(context: &Context, person: &Person, token: &str) -> Result<Outcome, Failure> {
     let claims = match context.accounts.verify(token) {
         Ok(claims) => claims,
-        Err(TokenError::Revoked) => return Ok(Outcome::End(CloseCode::Unauthorized)),
-        Err(error) => {
-            let message = error.to_string();
-            return Ok(Outcome::Error(server::Error {
-                id: None,
-                code: ErrorCode::Unauthorized,
-                message,
-                retry_ms: None,
-            }));
-        }
+        Err(error) => return Ok(no_good(error)),
     };
     let held = &person.claims;
     let same = (claims.project, claims.kind, claims.subject) == (held.project, held.kind, held.subject);
@@ -129,7 +133,14 @@ fn refresh_token(context: &Context, person: &Person, token: &str) -> Result<Outc
         return Err(Refusal::Forbidden("the token is for another subject, project or role".to_owned()).into());
     }
     // An agent may have signed in anew meanwhile: from now on the socket lives and ends with that sign-in.
-    person.stay.renew(claims.session);
+    person.stay.renew(claims.session, Arc::clone(&claims.key));
+    // Once more: what was revoked meanwhile did not find this socket by its new token.
+    if let Err(error) = context.accounts.verify(token) {
+        return Ok(match error {
+            TokenError::Expired | TokenError::BadSignature => Outcome::End(CloseCode::TokenExpired),
+            _ => Outcome::End(CloseCode::Unauthorized),
+        });
+    }
     Ok(Outcome::Renewed(Refreshed { token_ttl_ms: claims.expires_at() - context.clock.now() }))
 }
 

@@ -163,6 +163,7 @@ impl<'a> Greeting<'a> {
         let arrival = Arrival {
             project: claims.project,
             session: claims.session,
+            key: Arc::clone(&claims.key),
             subject,
             address: self.peer.address,
             limits: OutboxLimits { frames: limits.outbox_frames, bytes: outbox.0, bytes_limit: outbox.1 },

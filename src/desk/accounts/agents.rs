@@ -10,7 +10,7 @@ use crate::{
     bus::{Message, Revocation, Topic},
     clock::Millis,
     ids::{ProjectId, SessionId},
-    log::{AgentRecord, AgentSessionRecord, ProjectRecord},
+    log::{self, AgentRecord, AgentSessionRecord, ProjectRecord},
     passwords, rate,
     tasks::Tasks,
     telemetry,
@@ -23,6 +23,8 @@ pub const SESSION_IDLE_MS: Millis = 8 * 3_600_000;
 pub const SESSION_ABSOLUTE_MS: Millis = 7 * 24 * 3_600_000;
 /// A sign-in's last use is written down at most once in this long.
 const TOUCH_MS: Millis = 60_000;
+/// How many ended sign-ins are deleted at once: so many rows take a millisecond of the one writer.
+const TIDIED_AT_ONCE: u32 = 100;
 /// The longest e-mail address there is, in characters.
 const EMAIL_CHARS: usize = 254;
 
@@ -69,10 +71,19 @@ impl Accounts {
             created_at: now,
             seen_at: now,
         };
+        // More than one goes for each that comes, so they don't grow.
+        self.tidy_sign_ins().await?;
         self.log.create_agent_session(&session).await?;
         metrics::counter!("deskbell_logins_total", "outcome" => "signed_in").increment(1);
         tracing::info!(agent = %agent.id, session = %session.session, "agent signed in");
         Ok(SignIn { secret })
+    }
+
+    /// Deletes sign-ins that have ended, some at a time; how many there were.
+    pub async fn tidy_sign_ins(&self) -> Result<u64, log::Error> {
+        let now = self.clock.now();
+        let (unused, old) = (now - SESSION_IDLE_MS, now - SESSION_ABSOLUTE_MS);
+        self.log.delete_ended_agent_sessions(unused, old, TIDIED_AT_ONCE).await
     }
 
     /// Whose address and password these are.
@@ -121,26 +132,34 @@ impl Accounts {
             self.log.delete_agent_session(&id_hash).await?;
             return Err(signed_out());
         }
+        let heard = self.heard();
         let agent = self.log.agent(session.agent).await?.filter(|agent| !agent.disabled).ok_or_else(signed_out)?;
         let project = self.project(agent.project).ok_or_else(signed_out)?;
         if now - session.seen_at > TOUCH_MS {
             self.log.touch_agent_session(&id_hash, now).await?;
         }
-        let (token, expires_at) = self.token_of(&agent, session.session, self.options.token_ttl_s)?;
+        let (token, expires_at) = self.token_of(&agent, session.session, heard, self.options.token_ttl_s)?;
         Ok(AgentToken { token, expires_at, agent, project })
     }
 
-    /// A token for an agent without a sign-in, for load tests and bots.
+    /// A token for an agent without a sign-in, for load tests and bots. The agent was read after these accounts were opened.
     pub fn bare_agent_token(&self, agent: &AgentRecord, ttl_s: u64) -> Result<String, Denied> {
-        Ok(self.token_of(agent, SessionId::generate(), ttl_s)?.0)
+        Ok(self.token_of(agent, SessionId::generate(), self.heard(), ttl_s)?.0)
     }
 
-    fn token_of(&self, agent: &AgentRecord, session: SessionId, ttl_s: u64) -> Result<(String, Millis), Denied> {
+    pub(super) fn token_of(
+        &self,
+        agent: &AgentRecord,
+        session: SessionId,
+        heard: i64,
+        ttl_s: u64,
+    ) -> Result<(String, Millis), Denied> {
         let mut claims = self.claims(Kind::Agent, agent.project, agent.id.as_uuid(), session);
         claims.exp = claims.iat + i64::try_from(ttl_s).unwrap_or(900);
         claims.name = Some(agent.name.clone());
         claims.role = Some(agent.role);
         claims.email = Some(agent.email.clone());
+        claims.heard = heard;
         self.mint(claims)
     }
 
@@ -164,6 +183,6 @@ impl Accounts {
 }
 
 /// What of a cookie's secret is stored: SHA-256 does, since the secret is random and long.
-fn hash_of(secret: &str) -> String {
+pub(super) fn hash_of(secret: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(secret))
 }

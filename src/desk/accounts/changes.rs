@@ -1,18 +1,19 @@
 //! Changes to accounts, made beside a running server, and how it hears of them.
 
+use std::{collections::BTreeSet, sync::atomic::Ordering};
+
 use uuid::Uuid;
 
-use super::{Accounts, Error};
+use super::{Accounts, Error, new_signing_key};
 use crate::{
     bus::{Message, Revocation, Topic},
-    clock::Millis,
     config::Origin,
     domain::{
         Role,
         text::{self, NAME_CHARS},
     },
     ids::{AgentId, ProjectId},
-    log::{self, AgentRecord, ControlRecord, Log, ProjectRecord, SigningKeyRecord},
+    log::{self, AgentRecord, ControlRecord, Log, ProjectRecord},
     passwords, tokens,
 };
 
@@ -25,10 +26,12 @@ pub enum Word {
     Project,
     /// The signing keys changed.
     Keys,
+    /// A signing key was taken away: what it signed is worth nothing.
+    KeyForgotten,
 }
 
 impl Word {
-    const ALL: [Self; 3] = [Self::Agent, Self::Project, Self::Keys];
+    const ALL: [Self; 4] = [Self::Agent, Self::Project, Self::Keys, Self::KeyForgotten];
 
     /// The word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Word {
             Self::Agent => "agent",
             Self::Project => "project",
             Self::Keys => "keys",
+            Self::KeyForgotten => "key_forgotten",
         }
     }
 
@@ -85,18 +89,39 @@ pub enum AgentChange {
 }
 
 impl Accounts {
-    /// Takes up what the command line left in `control`. Returns the projects whose settings or agents changed.
-    pub async fn catch_up(&self) -> Result<Vec<ProjectId>, Error> {
-        let heard = *self.heard.lock();
-        let mut changed = Vec::new();
-        for record in self.log.control_after(heard).await? {
-            self.take_up(&record).await?;
-            changed.extend(record.project);
-            *self.heard.lock() = record.n;
+    /// Takes up what the command line left in `control`: each word once, those about the same in their order. One that fails
+    /// is tried again the next time and keeps back none about anything else; the first failure is returned.
+    pub async fn catch_up(&self) -> Result<(), Error> {
+        // One at a time: a word is not taken up by two.
+        let mut waiting = self.waiting.lock().await;
+        let told = self.log.control_after(self.heard.load(Ordering::Acquire)).await?;
+        let earlier = std::mem::take(&mut *waiting);
+        let mut failure = None;
+        for record in earlier.into_iter().chain(told) {
+            let behind = waiting.iter().any(|other| about(other) == about(&record));
+            let done = if behind { Ok(false) } else { self.take_up(&record).await.map(|()| true) };
+            self.heard.fetch_max(record.n, Ordering::AcqRel);
+            match done {
+                Ok(true) => self.changed.lock().extend(record.project),
+                // Its earlier ones are as good as it: each says only that something is to be looked at.
+                Ok(false) => {}
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    waiting.push(record);
+                }
+            }
         }
-        changed.sort_unstable();
-        changed.dedup();
-        Ok(changed)
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// The projects whose settings or agents changed since this was last asked.
+    pub fn changed_projects(&self) -> BTreeSet<ProjectId> {
+        std::mem::take(&mut *self.changed.lock())
+    }
+
+    /// These changed and could not be looked at: they are named again.
+    pub fn still_changed(&self, projects: impl IntoIterator<Item = ProjectId>) {
+        self.changed.lock().extend(projects);
     }
 
     async fn take_up(&self, record: &ControlRecord) -> Result<(), Error> {
@@ -104,18 +129,23 @@ impl Accounts {
         match Word::parse(&record.kind) {
             Some(Word::Agent) => {
                 if let Ok(agent) = record.subject.parse::<AgentId>() {
-                    self.shut_out(agent, record.at);
+                    self.shut_out(agent, record);
                 }
             }
             Some(Word::Project) => self.read_projects().await?,
             Some(Word::Keys) => self.read_keys().await?,
+            Some(Word::KeyForgotten) => {
+                self.read_keys().await?;
+                let revocation = Revocation::Key(record.subject.clone());
+                self.bus.publish(Topic::Control, Message::Revoked(revocation));
+            }
             None => {}
         }
         Ok(())
     }
 
-    fn shut_out(&self, agent: AgentId, at: Millis) {
-        self.revoked.lock().agent(agent, at);
+    fn shut_out(&self, agent: AgentId, record: &ControlRecord) {
+        self.revoked.lock().agent(agent, record.n, record.at);
         self.bus.publish(Topic::Control, Message::Revoked(Revocation::Agent(agent)));
     }
 
@@ -208,17 +238,25 @@ impl Accounts {
     pub async fn rotate_keys(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let old = self.log.signing_keys().await?;
-        let key = SigningKeyRecord {
-            kid: Uuid::now_v7().to_string(),
-            secret: tokens::new_secret(),
-            created_at: now,
-            retired_at: None,
-        };
-        self.log.add_signing_key(&key).await?;
+        self.log.add_signing_key(&new_signing_key(now)).await?;
         for key in old.iter().filter(|key| key.retired_at.is_none()) {
             self.log.retire_signing_key(&key.kid, now).await?;
         }
         self.tell(Word::Keys, None, "").await
+    }
+
+    /// Takes a stolen signing key away: whatever it signed is refused from now on, and the sockets that were opened with it
+    /// close within two seconds. Another key signs; one is made where there is none.
+    pub async fn forget_key(&self, kid: &str) -> Result<(), Error> {
+        let keys = self.log.signing_keys().await?;
+        if !keys.iter().any(|key| key.kid == kid) {
+            return Err(Error::Invalid("there is no such key; `deskbell keys list` shows all".to_owned()));
+        }
+        if keys.iter().all(|key| key.kid == kid || key.retired_at.is_some()) {
+            self.log.add_signing_key(&new_signing_key(self.clock.now())).await?;
+        }
+        self.log.delete_signing_key(kid).await?;
+        self.tell(Word::KeyForgotten, None, kid).await
     }
 
     /// The database, for what is only read.
@@ -228,7 +266,20 @@ impl Accounts {
 
     async fn tell(&self, word: Word, project: Option<ProjectId>, subject: &str) -> Result<(), Error> {
         self.log.control_append(word.as_str(), project, subject).await?;
-        self.catch_up().await.map(drop)
+        if let Err(error) = self.catch_up().await {
+            // It is changed and told: a running server takes it up when it can.
+            tracing::warn!(%error, "failed to take up a change at once");
+        }
+        Ok(())
+    }
+}
+
+/// What a word is about: of two about the same, the earlier comes first.
+fn about(record: &ControlRecord) -> (&str, &str) {
+    // All words of keys change the one ring of keys.
+    match Word::parse(&record.kind) {
+        Some(Word::Keys | Word::KeyForgotten) => ("keys", ""),
+        _ => (&record.kind, &record.subject),
     }
 }
 

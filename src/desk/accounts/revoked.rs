@@ -14,7 +14,15 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Revoked {
     sessions: HashMap<SessionId, Millis>,
-    agents: HashMap<AgentId, Millis>,
+    agents: HashMap<AgentId, ShutOut>,
+}
+
+/// That an agent was shut out.
+#[derive(Clone, Copy)]
+struct ShutOut {
+    /// By which word of the command line.
+    word: i64,
+    at: Millis,
 }
 
 impl Revoked {
@@ -25,7 +33,9 @@ impl Revoked {
         for record in log.control_after(0).await? {
             let subject = record.subject.parse::<uuid::Uuid>().ok();
             match (Word::parse(&record.kind), subject) {
-                (Some(Word::Agent), Some(id)) if record.at > now - MOST_TTL_MS => revoked.agent(id.into(), record.at),
+                (Some(Word::Agent), Some(id)) if record.at > now - MOST_TTL_MS => {
+                    revoked.agent(id.into(), record.n, record.at);
+                }
                 _ => {}
             }
         }
@@ -37,24 +47,26 @@ impl Revoked {
         self.sessions.insert(session, at);
     }
 
-    pub(super) fn agent(&mut self, agent: AgentId, at: Millis) {
-        self.agents.retain(|_, since| *since > at - MOST_TTL_MS);
-        self.agents.insert(agent, at);
+    /// An agent was shut out by the word with this number.
+    pub(super) fn agent(&mut self, agent: AgentId, word: i64, at: Millis) {
+        self.agents.retain(|_, shut_out| shut_out.at > at - MOST_TTL_MS);
+        self.agents.insert(agent, ShutOut { word, at });
     }
 
-    fn shut_out_at(&self, claims: &Claims) -> Option<Millis> {
+    fn shut_out(&self, claims: &Claims) -> Option<ShutOut> {
         self.agents.get(&claims.subject.into()).copied().filter(|_| claims.kind == Kind::Agent)
     }
 
-    /// Whether a token that was signed then is worth nothing now. Tokens count in seconds: of the second in which a
-    /// subject was shut out, all are refused.
+    /// Whether a token is worth nothing now: its session ended, or it was signed without knowing that its subject was shut
+    /// out. Words have an order of their own; times in seconds could not tell what came first within one. The time counts
+    /// beside it, for a database that was restored: its words are numbered from an earlier one on.
     pub(super) fn holds(&self, claims: &Claims) -> bool {
-        self.sessions.contains_key(&claims.session)
-            || self.shut_out_at(claims).is_some_and(|at| claims.iat <= at.div_euclid(1_000))
+        let knew_not = |shut_out: ShutOut| claims.heard < shut_out.word || claims.iat < shut_out.at.div_euclid(1_000);
+        self.sessions.contains_key(&claims.session) || self.shut_out(claims).is_some_and(knew_not)
     }
 
-    /// The earliest `iat` that is not refused.
+    /// The earliest `iat` that is not refused: the clock of the command line may be ahead of this one.
     pub(super) fn earliest(&self, claims: &Claims) -> i64 {
-        self.shut_out_at(claims).map_or(0, |at| at.div_euclid(1_000) + 1)
+        self.shut_out(claims).map_or(0, |shut_out| shut_out.at.div_euclid(1_000))
     }
 }

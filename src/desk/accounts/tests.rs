@@ -211,10 +211,59 @@ async fn guesses_are_counted_by_account_and_by_address() {
     }
     for (email, from) in [("grace@example.org", "198.51.100.1"), ("nobody@example.org", "203.0.113.9")] {
         let refused = world.accounts.sign_in(email, PASSWORD, address(from)).await;
-        assert!(matches!(refused, Err(Denied::RateLimited { retry_after_s: 1..=90 })), "{email} {from}");
+        assert!(matches!(refused, Err(Denied::RateLimited { retry_after_s: 900 })), "{email} {from}");
     }
-    world.clock.set(NOW + 91_000);
+    world.clock.set(NOW + 899_000);
+    let early = world.accounts.sign_in("grace@example.org", PASSWORD, address("198.51.100.1")).await;
+    assert!(matches!(early, Err(Denied::RateLimited { retry_after_s: 1 })), "an eleventh within 15 minutes");
+    world.clock.set(NOW + 900_000);
     assert!(world.accounts.sign_in("GRACE@example.org ", PASSWORD, address("198.51.100.1")).await.is_ok());
+}
+
+#[tokio::test]
+async fn sign_ins_that_ended_are_deleted_when_another_comes() {
+    let world = World::new().await;
+    world.agent(world.project().await.id).await;
+    let old = world.signed_in().await;
+    world.clock.set(NOW + 7 * HOUR);
+    let kept = world.signed_in().await;
+    let stored =
+        async |secret: &str| world.accounts.log().agent_session(&agents::hash_of(secret)).await.unwrap().is_some();
+    assert!(stored(&old).await);
+    world.clock.set(NOW + 9 * HOUR);
+    world.signed_in().await;
+    assert_eq!((stored(&old).await, stored(&kept).await), (false, true));
+    world.clock.set(NOW + 20 * HOUR);
+    assert_eq!(world.accounts.tidy_sign_ins().await.unwrap(), 2);
+}
+
+/// All within one second: what came first is told by the words' order, not by the time.
+#[tokio::test]
+async fn a_token_of_the_second_of_a_shut_out_is_refused_by_the_next_one() {
+    let world = World::new().await;
+    let agent = world.agent(world.project().await.id).await;
+    let token = async |secret: &str| world.accounts.agent_token(secret).await.unwrap().token;
+    let secret = world.signed_in().await;
+    let mut earlier = token(&secret).await;
+    for role in [Role::Viewer, Role::Admin, Role::Agent] {
+        world.accounts.change_agent(agent.clone(), AgentChange::Role(role)).await.unwrap();
+        assert_eq!(world.accounts.verify(&earlier), Err(TokenError::Revoked), "{role:?}");
+        earlier = token(&secret).await;
+        assert_eq!(world.accounts.verify(&earlier).unwrap().role, Some(role));
+    }
+}
+
+/// The agent was read, then shut out, then the token is to be signed.
+#[tokio::test]
+async fn who_is_shut_out_meanwhile_gets_no_token() {
+    let world = World::new().await;
+    let agent = world.agent(world.project().await.id).await;
+    let heard = world.accounts.heard();
+    world.clock.set(NOW + 5_000);
+    world.accounts.change_agent(agent.clone(), AgentChange::Disabled(true)).await.unwrap();
+    world.clock.set(NOW + 9_000);
+    let late = world.accounts.token_of(&agent, SessionId::generate(), heard, 900);
+    assert!(is_unauthorized(&late));
 }
 
 #[tokio::test]

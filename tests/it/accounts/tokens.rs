@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, fresh, until};
 
-fn claims_of(token: &str) -> (Value, Value) {
+pub(super) fn claims_of(token: &str) -> (Value, Value) {
     let part = |at: usize| {
         let text = token.split('.').nth(at).unwrap();
         serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
