@@ -108,7 +108,7 @@ mod tests {
             assert!(summary.is_some_and(|text| text != ""), "{name}");
         }
         let frames = document.pointer("/operations/event/messages").and_then(Value::as_array).map_or(0, Vec::len);
-        assert_eq!(frames, 12);
+        assert_eq!(frames, 13);
         let text = document.to_string();
         for target in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(document.pointer(target).is_some(), "{target}");
