@@ -153,11 +153,13 @@ pub struct SigningKey {
     pub retired_at: Option<Millis>,
 }
 
+#[derive(Clone)]
 struct Key {
     decoding: DecodingKey,
     retired_at: Option<Millis>,
 }
 
+#[derive(Clone)]
 struct Keys {
     current: (String, EncodingKey),
     all: BTreeMap<Arc<str>, Key>,
@@ -179,6 +181,15 @@ impl Keyring {
     pub fn reload(&self, keys: &[SigningKey]) -> Result<(), KeyError> {
         self.keys.store(Arc::new(Keys::new(keys)?));
         Ok(())
+    }
+
+    /// Takes a key away: what it signed is verified no more. What signs anew is told by the next [`Keyring::reload`].
+    pub fn forget(&self, id: &str) {
+        self.keys.rcu(|keys| {
+            let mut keys = Keys::clone(keys);
+            keys.all.remove(id);
+            keys
+        });
     }
 
     /// Signs `claims`.

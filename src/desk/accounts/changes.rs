@@ -125,7 +125,6 @@ impl Accounts {
     }
 
     async fn take_up(&self, record: &ControlRecord) -> Result<(), Error> {
-        tracing::info!(word = record.kind, subject = record.subject, "accounts changed");
         match Word::parse(&record.kind) {
             Some(Word::Agent) => {
                 if let Ok(agent) = record.subject.parse::<AgentId>() {
@@ -135,12 +134,15 @@ impl Accounts {
             Some(Word::Project) => self.read_projects().await?,
             Some(Word::Keys) => self.read_keys().await?,
             Some(Word::KeyForgotten) => {
-                self.read_keys().await?;
+                // At once, whether or not the other keys can be read.
+                self.keyring.forget(&record.subject);
                 let revocation = Revocation::Key(record.subject.clone());
                 self.bus.publish(Topic::Control, Message::Revoked(revocation));
+                self.read_keys().await?;
             }
             None => {}
         }
+        tracing::info!(word = record.kind, subject = record.subject, "accounts changed");
         Ok(())
     }
 
@@ -276,11 +278,7 @@ impl Accounts {
 
 /// What a word is about: of two about the same, the earlier comes first.
 fn about(record: &ControlRecord) -> (&str, &str) {
-    // All words of keys change the one ring of keys.
-    match Word::parse(&record.kind) {
-        Some(Word::Keys | Word::KeyForgotten) => ("keys", ""),
-        _ => (&record.kind, &record.subject),
-    }
+    (&record.kind, &record.subject)
 }
 
 fn name(raw: &str) -> Result<String, Error> {

@@ -58,6 +58,24 @@ async fn a_word_that_fails_is_tried_again_and_keeps_back_none_after_it() {
     .await;
 }
 
+/// What can't be read must not keep alive what was taken away.
+#[tokio::test]
+async fn a_key_is_forgotten_even_where_the_others_can_not_be_read() {
+    let server = Server::start().await;
+    let token = server.session(&server.project).await["token"].as_str().unwrap().to_owned();
+    let mut visitor = server.join(&token).await;
+    server
+        .sql(
+            "INSERT INTO control (n, kind, project, subject, at_ms) \
+             SELECT MAX(n) + 1, 'key_forgotten', NULL, (SELECT kid FROM signing_keys), 0 FROM control; \
+             INSERT INTO signing_keys (kid, secret, created_ms, retired_ms) VALUES ('short', 'short', 0, 0)",
+        )
+        .await;
+    assert_eq!(visitor.closed().await, 4004);
+    let mut socket = server.socket().await;
+    assert_eq!(socket.refusal(json!({"type": "connect", "token": token})).await, "unauthorized");
+}
+
 /// An agent whose machine sleeps: what it is sent stays in the system's buffers, then in the server's.
 async fn asleep(server: &Server, token: &str, chat: &str) -> Client {
     let stream = Stream::dial_narrow(server.address).await.unwrap();
