@@ -2,7 +2,7 @@
 # Checks the tools that a job needs and installs the Debian packages that are missing. Quick when nothing is.
 #
 #   scripts/setup.sh build      a C compiler, Rust, Node.js
-#   scripts/setup.sh test       these, and Chromium with fonts for the browser tests
+#   scripts/setup.sh test       these, Chromium with fonts for the browser tests, and faketime
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -31,6 +31,8 @@ find_missing() {
   if [ "$job" = test ]; then
     has "${CHROMIUM:-chromium}" || need_package chromium
     has fc-list || need_package fontconfig
+    # Tests set the clock of a server that runs.
+    has faketime || need_package faketime
     # The widget is tested in English, German and Arabic.
     { has fc-list && [ -n "$(fc-list :lang=en family | head -c1)" ]; } || need_package fonts-liberation
     { has fc-list && [ -n "$(fc-list :lang=ar family | head -c1)" ]; } || need_package fonts-noto-core

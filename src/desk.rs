@@ -9,6 +9,7 @@ mod open;
 mod reading;
 mod routing;
 mod slots;
+mod typing;
 mod writing;
 
 use std::{
@@ -23,7 +24,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell};
 
-use self::{attendance::Attendance, slots::Slots};
+use self::{attendance::Attendance, slots::Slots, typing::Typists};
 pub use self::{
     open::{Opened, Opening},
     reading::{Budget, CaughtUp, Since},
@@ -31,8 +32,9 @@ pub use self::{
 };
 use crate::{
     bus::{Bus, Message, Topic},
-    clock::Clock,
-    domain::{AgentStatus, NoticeLevel, Queue, Refusal, Who, access::Actor},
+    clock::{Clock, Millis},
+    config::Limits,
+    domain::{AgentStatus, NoticeLevel, Queue, Refusal, access::Actor},
     ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
     log::{Log, ProjectRecord},
     protocol::{client::Page, server::Colleague},
@@ -78,6 +80,8 @@ pub struct Desk {
     tasks: Tasks,
     slots: Slots,
     projects: Mutex<HashMap<ProjectId, Arc<OnceCell<Arc<ProjectDesk>>>>>,
+    typists: Typists,
+    hand_back_after_ms: Millis,
     /// The last append failed: agents were told, and are told when it heals.
     log_down: AtomicBool,
 }
@@ -93,9 +97,18 @@ struct ProjectDesk {
 
 impl Desk {
     /// A desk over `log` and `bus`. Its background work ends with `tasks`.
-    pub fn start(log: Log, bus: Bus, clock: Clock, tasks: Tasks) -> Arc<Self> {
-        let (slots, projects, log_down) = (Slots::default(), Mutex::default(), AtomicBool::new(false));
-        let desk = Arc::new(Self { log, bus, clock, tasks, slots, projects, log_down });
+    pub fn start(log: Log, bus: Bus, clock: Clock, tasks: Tasks, limits: &Limits) -> Arc<Self> {
+        let desk = Arc::new(Self {
+            log,
+            bus,
+            clock,
+            tasks,
+            slots: Slots::default(),
+            projects: Mutex::default(),
+            typists: Typists::default(),
+            hand_back_after_ms: Millis::try_from(limits.hand_back_after_ms).unwrap_or(Millis::MAX),
+            log_down: AtomicBool::new(false),
+        });
         let ticking = Arc::clone(&desk);
         desk.tasks.spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -116,8 +129,9 @@ impl Desk {
             self.log_down.store(false, Ordering::Relaxed);
             self.tell_agents(NoticeLevel::Info, "Messages are stored again.");
         }
-        let now = self.clock.now();
+        let now = self.clock.ticks();
         self.slots.forget_idle(now);
+        self.end_old_typing(now);
         for project in self.running() {
             self.reclaim_from_departed(&project, now).await;
             let due = project.attendance.lock().has_news(now);
@@ -157,10 +171,10 @@ impl Desk {
 
     async fn set_up(self: &Arc<Self>, id: ProjectId) -> Result<Arc<ProjectDesk>, Failure> {
         let record = self.log.project(id).await?.ok_or(Refusal::NotFound)?;
-        let mut attendance = Attendance::new(self.clock.now());
+        let mut attendance = Attendance::new(self.clock.ticks(), self.hand_back_after_ms);
         attendance.know(&self.log.agents(id).await?);
         for conversation in self.log.open_conversations(id).await? {
-            attendance.observe(&conversation, self.clock.now());
+            attendance.observe(&conversation, self.clock.ticks());
         }
         let project = Arc::new(ProjectDesk {
             id,
@@ -205,7 +219,7 @@ impl Desk {
     /// An agent's session ended.
     pub fn agent_left(&self, project: ProjectId, agent: AgentId) {
         if let Some(desk) = self.known(project) {
-            desk.attendance.lock().depart(agent, self.clock.now());
+            desk.attendance.lock().depart(agent, self.clock.ticks());
             desk.kick.notify_one();
         }
     }
@@ -228,20 +242,20 @@ impl Desk {
         if !is_known {
             self.refresh(project).await?;
         }
-        let now = self.clock.now();
+        let now = self.clock.ticks();
         Ok(desk.attendance.lock().colleagues(now))
     }
 
     /// How many agents are online.
     pub async fn agents_online(self: &Arc<Self>, project: ProjectId) -> Result<u32, Failure> {
         let desk = self.project(project).await?;
-        let now = self.clock.now();
+        let now = self.clock.ticks();
         Ok(desk.attendance.lock().online(now))
     }
 
     /// A conversation's place in line, while it waits.
     pub fn place_in_line(&self, project: ProjectId, conversation: ConversationId) -> Option<Queue> {
-        let now = self.clock.now();
+        let now = self.clock.ticks();
         self.known(project)?.attendance.lock().place(conversation, now)
     }
 
@@ -250,19 +264,6 @@ impl Desk {
         if let Some(desk) = self.known(project) {
             desk.attendance.lock().set_page(visitor, page);
         }
-    }
-
-    /// Somebody types. Never stored. A visitor's draft reaches agents only, and only where the project shows drafts.
-    pub fn typing(&self, caller: &Caller, conversation: ConversationId, on: bool, text: Option<String>) {
-        let (topic, by, text) = match &caller.actor {
-            Actor::Visitor { id, .. } => {
-                let shown = self.known(caller.project).is_some_and(|desk| desk.record.lock().sneak_peek);
-                (Topic::Desk(conversation), Who::Visitor(*id), text.filter(|_| shown))
-            }
-            Actor::Agent { id, role, .. } if role.answers() => (Topic::Thread(conversation), Who::Agent(*id), None),
-            Actor::Agent { .. } | Actor::Routing => return,
-        };
-        self.bus.publish(topic, Message::Typing { conversation, by, on, text });
     }
 
     fn known(&self, project: ProjectId) -> Option<Arc<ProjectDesk>> {

@@ -110,7 +110,7 @@ impl Hub {
 
     /// Adds a session to a topic without a sequence. Again for one that is in: nothing.
     pub fn listen(&self, member: &Arc<Member>, topic: Topic) {
-        if self.presence.channel_or_new(topic).lock().join_new(member, 0) {
+        if self.presence.join(topic, |channel| channel.join_new(member, 0)) {
             member.topics.lock().push(topic);
         }
     }
@@ -123,7 +123,7 @@ impl Hub {
             return false;
         }
         let topic = lane_topic(conversation, lane);
-        self.presence.channel_or_new(topic).lock().join(member);
+        self.presence.join(topic, |channel| channel.join(member));
         let mut topics = member.topics.lock();
         if !topics.contains(&topic) {
             topics.push(topic);
@@ -277,9 +277,8 @@ impl Hub {
         let Some(own) = self.presence.channel(topic) else { return };
         let members = own.lock().members();
         let thread = Topic::Thread(conversation);
-        let channel = self.presence.channel_or_new(thread);
         for member in members {
-            if channel.lock().join_new(&member, 0) {
+            if self.presence.join(thread, |channel| channel.join_new(&member, 0)) {
                 member.topics.lock().push(thread);
             }
             if !self.presence.contains(member.number) {

@@ -30,5 +30,8 @@ pub const HISTORY_LIMIT: u32 = 200;
 pub const INBOX_LIMIT: u32 = 100;
 /// How long before a token's end the server says so.
 pub const TOKEN_WARNING_MS: Millis = 30_000;
+/// The oldest versions of this project's own clients that the server speaks with. An older one is closed with 4505: its page
+/// is out of date. Who calls itself otherwise is not judged.
+pub const OLDEST_CLIENTS: &[(&str, &str)] = &[("widget", "0.1.0"), ("console", "0.1.0")];
 /// A `typing` that is not repeated ends by itself after this long.
 pub const TYPING_ENDS_MS: Millis = 5_000;

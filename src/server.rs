@@ -172,7 +172,7 @@ impl Node {
         warn_of(config, &clock);
         let accounts = Arc::new(Accounts::open(log.clone(), bus.clone(), clock.clone(), options).await?);
         let hub = Hub::start(log.clone(), &bus, tasks.clone());
-        let desk = Desk::start(log.clone(), bus, clock.clone(), tasks.clone());
+        let desk = Desk::start(log.clone(), bus, clock.clone(), tasks.clone(), &limits);
         let gate = Gate::new(Arc::clone(&limits), config.trusted_proxies.clone(), clock.clone());
         let sessions = Arc::new(session::Context {
             desk,

@@ -58,6 +58,7 @@ const COUNTERS: &[(&str, Unit, &str)] = &[
     ("deskbell_entries_appended_total", Unit::Count, "entries committed to the log"),
     ("deskbell_slow_consumers_total", Unit::Count, "sessions closed because they read too slowly"),
     ("deskbell_resumes_total", Unit::Count, "conversations resumed, by outcome"),
+    ("deskbell_handed_back_total", Unit::Count, "conversations taken back from agents who were gone"),
     ("deskbell_gaps_repaired_total", Unit::Count, "holes in a sequence healed from the log"),
     ("deskbell_bus_publishes_total", Unit::Count, "messages given to the bus"),
     ("deskbell_bus_receives_total", Unit::Count, "messages taken from the bus"),

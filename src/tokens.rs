@@ -30,6 +30,8 @@ pub const RESUME_TTL_MS: Millis = 90 * 24 * 3_600 * 1_000;
 /// How far ahead a site's `exp` may lie: a day, and a minute for clocks that differ.
 const IDENTITY_AHEAD_S: i64 = 24 * 3_600 + 60;
 
+/// How far the clocks of those who sign and those who verify may differ.
+const CLOCKS_DIFFER_MS: Millis = 5 * 60_000;
 /// How long after a key was retired a running server may still have signed with it: it hears of it within a second.
 const RETIRED_GRACE_MS: Millis = 5_000;
 /// The longest that a socket's token holds: an hour.
@@ -98,6 +100,12 @@ impl Claims {
     /// When it runs out.
     pub const fn expires_at(&self) -> Millis {
         self.exp * 1_000
+    }
+
+    /// Whether it opens a socket and was signed by a clock that was wrong and has been set back since: it would hold for
+    /// as long as that clock was ahead. A resume token only brings somebody back, and may.
+    const fn is_of_the_future(&self, now: Millis) -> bool {
+        !matches!(self.kind, Kind::Resume) && self.iat * 1_000 > now + CLOCKS_DIFFER_MS
     }
 }
 
@@ -222,7 +230,7 @@ impl Keyring {
         validation.set_required_spec_claims(&["exp", "aud", "sub"]);
         let mut claims: Claims = decode(token, &key.decoding, &validation)?;
         claims.key = Arc::clone(id);
-        if now >= claims.expires_at() {
+        if now >= claims.expires_at() || claims.is_of_the_future(now) {
             return Err(TokenError::Expired);
         }
         match key.retired_at {

@@ -163,6 +163,8 @@ limits! {
     write_burst: u32 = 20, "writes", 1..=1_000_000, "deskbell_refusals_total{limit=\"write_burst\"}";
     /// After how many refusals in a row a session is closed with 4006.
     refusals_in_a_row: u32 = 10, "refusals", 1..=1_000_000, "deskbell_refusals_total{limit=\"refusals_in_a_row\"}";
+    /// How long an agent may be gone before the conversations that wait for its answer go to others: a reload, a tunnel.
+    hand_back_after_ms: u64 = 60_000, "ms", 100..=86_400_000, "deskbell_handed_back_total";
     /// Over how long a stopping node spreads its goodbyes, and clients their return.
     reconnect_window_ms: u64 = 5_000, "ms", 0..=600_000, "deskbell_closes_total{reason=\"draining\"}";
     /// How long a stopping node waits for its sessions before it cuts them.

@@ -12,10 +12,10 @@ use crate::{
 impl Desk {
     /// Moves the conversations of `from` to the visitor of `to`.
     pub async fn adopt(self: &Arc<Self>, from: VisitorId, to: &VisitorRecord) -> Result<(), Failure> {
-        let now = self.clock.now();
+        let now = self.clock.ticks();
         // Held while they move, in the order of their ids: nobody decides on the old owner, and two moves can't wait for
         // each other.
-        let mut owned: Vec<_> = self.log.conversations_of(to.project, from).await?.iter().map(|it| it.id).collect();
+        let mut owned = self.log.all_conversations_of(to.project, from).await?;
         owned.sort_unstable();
         let mut guards = Vec::with_capacity(owned.len());
         for id in &owned {

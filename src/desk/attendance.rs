@@ -1,4 +1,5 @@
-//! Who answers in a project right now, who has what, and who waits. Plain state behind one lock; time arrives as argument.
+//! Who answers in a project right now, who has what, and who waits. Plain state behind one lock. Time arrives as argument,
+//! as the clock's ticks: somebody who sets the wall clock sends nobody away.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +7,7 @@ use crate::{
     clock::Millis,
     domain::{
         AgentRef, AgentStatus, Conversation, Queue, Role, Status,
-        routing::{self, Candidate, HAND_BACK_AFTER_MS, Pace},
+        routing::{self, Candidate, Pace},
     },
     ids::{AgentId, ConversationId, VisitorId},
     log::AgentRecord,
@@ -20,6 +21,7 @@ const LEAVE_AFTER_MS: Millis = 10_000;
 #[derive(Debug)]
 pub(super) struct Attendance {
     began: Millis,
+    hand_back_after_ms: Millis,
     agents: HashMap<AgentId, Agent>,
     /// Open conversations that somebody has.
     held: HashMap<ConversationId, Held>,
@@ -91,10 +93,11 @@ impl Agent {
 }
 
 impl Attendance {
-    /// Nobody here yet. `now` is when absences begin to count.
-    pub(super) fn new(now: Millis) -> Self {
+    /// Nobody here yet. `now` is when absences begin to count; after `hand_back_after_ms` of absence an agent is gone.
+    pub(super) fn new(now: Millis, hand_back_after_ms: Millis) -> Self {
         Self {
             began: now,
+            hand_back_after_ms,
             agents: HashMap::new(),
             held: HashMap::new(),
             line: BTreeMap::new(),
@@ -179,8 +182,7 @@ impl Attendance {
         }
         let was_waiting = self.waiting_since.contains_key(&state.id);
         self.step_out(state.id);
-        if state.is_queued() {
-            let since = state.waiting_since.unwrap_or(now);
+        if let Some(since) = state.waiting_since.filter(|_| state.is_queued()) {
             self.line.insert((since, state.id), state.visitor);
             self.waiting_since.insert(state.id, since);
         } else if was_waiting && holder.is_some() {
@@ -233,11 +235,12 @@ impl Attendance {
         Some(self.queue(before, now))
     }
 
-    /// Unanswered conversations of those who have been gone for [`HAND_BACK_AFTER_MS`], or were disabled.
+    /// Unanswered conversations of those who have been gone for long, or were disabled.
     pub(super) fn abandoned(&self, now: Millis) -> Vec<(ConversationId, AgentId)> {
         let gone = |id: &AgentId| {
             self.agents.get(id).is_none_or(|agent| {
-                let absent = agent.sessions == 0 && now - agent.left_at.unwrap_or(self.began) >= HAND_BACK_AFTER_MS;
+                let gone_ms = now - agent.left_at.unwrap_or(self.began);
+                let absent = agent.sessions == 0 && gone_ms >= self.hand_back_after_ms;
                 agent.disabled || !agent.role.answers() || absent
             })
         };

@@ -6,6 +6,7 @@ use super::*;
 use crate::ids::ProjectId;
 
 const NOW: Millis = 1_000_000;
+const HAND_BACK_AFTER_MS: Millis = 60_000;
 
 fn account(name: &str, capacity: u32) -> AgentRecord {
     AgentRecord {
@@ -39,7 +40,7 @@ fn given(mut state: Conversation, to: &AgentRef) -> Conversation {
 }
 
 fn staffed(accounts: &[AgentRecord]) -> Attendance {
-    let mut attendance = Attendance::new(NOW);
+    let mut attendance = Attendance::new(NOW, HAND_BACK_AFTER_MS);
     attendance.know(accounts);
     for account in accounts {
         assert!(attendance.arrive(account.id));
@@ -50,7 +51,7 @@ fn staffed(accounts: &[AgentRecord]) -> Attendance {
 #[test]
 fn the_line_is_first_come_first_served() {
     let grace = account("Grace", 1);
-    let mut attendance = Attendance::new(NOW);
+    let mut attendance = Attendance::new(NOW, HAND_BACK_AFTER_MS);
     attendance.know(std::slice::from_ref(&grace));
     let (late, early) = (ringing(NOW + 20), ringing(NOW + 10));
     attendance.observe(&late, NOW);
@@ -68,7 +69,7 @@ fn the_line_is_first_come_first_served() {
 #[test]
 fn who_waits_is_not_overtaken_by_who_comes() {
     let grace = account("Grace", 5);
-    let mut attendance = Attendance::new(NOW);
+    let mut attendance = Attendance::new(NOW, HAND_BACK_AFTER_MS);
     attendance.know(std::slice::from_ref(&grace));
     attendance.observe(&ringing(NOW), NOW);
     attendance.arrive(grace.id);

@@ -67,7 +67,7 @@ impl Desk {
         let project = self.project(caller.project).await?;
         let record = self.visitor_record(caller, *visitor, name.clone(), &opening).await?;
         let id = ConversationId::generate();
-        let agent = project.attendance.lock().reserve(id, self.clock.now());
+        let agent = project.attendance.lock().reserve(id, self.clock.ticks());
         let outcome = self.append_opening(caller, (id, record), &opening, agent).await;
         match outcome {
             Ok(opened) => Ok(opened),
@@ -87,7 +87,7 @@ impl Desk {
         empty.visitor_name.clone_from(&record.name);
         let author = Author::Visitor { id: record.id, name: record.name.clone() };
         let step = Step::of(&empty, first_drafts(&author, opening, agent), caller.session, now);
-        let mut guard = self.slots.lock(id, now).await;
+        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         let (visitor, page) = (record.id, opening.page.clone());
         self.append(&empty, &step, Some(NewConversation { key: opening.key.clone(), visitor: record })).await?;
         let mut loaded = Slots::fresh(empty);

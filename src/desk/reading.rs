@@ -52,7 +52,7 @@ impl Default for Budget {
 impl Desk {
     /// The conversation as it is, if the caller may see it.
     pub async fn look(self: &Arc<Self>, caller: &Caller, id: ConversationId) -> Result<Arc<Conversation>, Failure> {
-        let mut guard = self.slots.lock(id, self.clock.now()).await;
+        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         Ok(Arc::clone(&self.access(caller, id, &mut guard).await?.state))
     }
 

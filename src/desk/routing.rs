@@ -39,10 +39,10 @@ impl Desk {
     /// Gives those who wait to those who have room, one after the other: two can't get the same one.
     async fn move_line(self: &Arc<Self>, project: &Arc<ProjectDesk>) {
         loop {
-            let Some(turn) = project.attendance.lock().next(self.clock.now()) else { return };
+            let Some(turn) = project.attendance.lock().next(self.clock.ticks()) else { return };
             let command = Command::Route(turn.agent.clone());
             match self.write(&routing_of(project), turn.conversation, None, command).await {
-                Ok(_) => project.attendance.lock().turn_taken(self.clock.now()),
+                Ok(_) => project.attendance.lock().turn_taken(self.clock.ticks()),
                 Err(Failure::Refused(_)) => self.look_again(project, &turn).await,
                 Err(Failure::Unavailable(_)) => {
                     project.attendance.lock().give_up(&turn);
@@ -57,7 +57,7 @@ impl Desk {
     async fn look_again(self: &Arc<Self>, project: &Arc<ProjectDesk>, turn: &Turn) {
         project.attendance.lock().release(turn.conversation);
         if let Ok(state) = self.look(&routing_of(project), turn.conversation).await {
-            project.attendance.lock().observe(&state, self.clock.now());
+            project.attendance.lock().observe(&state, self.clock.ticks());
         }
     }
 
@@ -67,14 +67,17 @@ impl Desk {
         for (conversation, agent) in abandoned {
             // A refusal means that it was answered or moved meanwhile; a log that is down is tried again at the next tick.
             match self.write(&routing_of(project), conversation, None, Command::Reclaim(agent)).await {
-                Ok(_) => tracing::info!(%conversation, %agent, "handed back: its agent is gone"),
+                Ok(_) => {
+                    metrics::counter!("deskbell_handed_back_total").increment(1);
+                    tracing::info!(%conversation, %agent, "handed back: its agent is gone");
+                }
                 Err(error) => tracing::debug!(%conversation, %error, "not handed back"),
             }
         }
     }
 
     fn tell_news(&self, project: &ProjectDesk) {
-        let news = project.attendance.lock().news(self.clock.now(), TOLD_OF_LINE);
+        let news = project.attendance.lock().news(self.clock.ticks(), TOLD_OF_LINE);
         for (agent, status, load) in news.agents {
             self.tell_presence(project.id, agent, status, load);
         }

@@ -30,6 +30,8 @@ pub(super) struct Loaded {
     /// Where a key's entry stands, by a hash of sender and key: 24 bytes a message instead of a text. A hit is checked
     /// against the entry itself.
     keys: HashMap<u64, (Lane, u64)>,
+    /// When its last entry was written. The next one is not older, though the clock may have been set back since.
+    pub(super) last_at: Millis,
 }
 
 /// A conversation's lock. What is in it is `None` until somebody reads it from the log.
@@ -65,12 +67,12 @@ impl Slots {
     /// What a conversation read from the log is in memory.
     pub(super) fn loaded(&self, read: log::Loaded) -> Loaded {
         let hashes = read.keys.iter().map(|known| (self.hash(known.sender, &known.key), (known.lane, known.seq)));
-        Loaded { state: Arc::new(read.state), keys: hashes.collect() }
+        Loaded { state: Arc::new(read.state), keys: hashes.collect(), last_at: read.last_at }
     }
 
     /// A conversation that is just being opened.
     pub(super) fn fresh(state: Conversation) -> Loaded {
-        Loaded { state: Arc::new(state), keys: HashMap::new() }
+        Loaded { last_at: state.at, state: Arc::new(state), keys: HashMap::new() }
     }
 
     /// Where the entry with this sender and key may stand.
@@ -84,6 +86,7 @@ impl Slots {
             if let (Some(key), Some(sender)) = (&entry.key, sender_of(entry)) {
                 loaded.keys.insert(self.hash(sender, key), (entry.lane, entry.seq));
             }
+            loaded.last_at = loaded.last_at.max(entry.at);
         }
         loaded.state = state;
     }

@@ -43,8 +43,8 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Numbers and dates `drafts` and applies them to `state`.
-    pub(super) fn of(state: &Conversation, drafts: Vec<Draft>, session: Option<SessionId>, now: Millis) -> Self {
+    /// Numbers `drafts`, dates them `at` and applies them to `state`.
+    pub(super) fn of(state: &Conversation, drafts: Vec<Draft>, session: Option<SessionId>, at: Millis) -> Self {
         let mut after = state.clone();
         let mut entries = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -54,8 +54,7 @@ impl Step {
                 lane,
                 seq: after.last_seq(lane) + 1,
                 id: EntryId::generate(),
-                // Never before the entry that it follows, whatever the clock says.
-                at: now.max(state.at),
+                at,
                 session: session.filter(|_| !matches!(draft.from, Author::System {})),
                 from: draft.from,
                 key: draft.key,
@@ -77,7 +76,7 @@ impl Desk {
         key: Option<Key>,
         command: Command,
     ) -> Result<Written, Failure> {
-        let mut guard = self.slots.lock(id, self.clock.now()).await;
+        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         for _ in 0..ATTEMPTS {
             let loaded = self.access(caller, id, &mut guard).await?;
             if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
@@ -86,7 +85,9 @@ impl Desk {
             let actor = named(&caller.actor, &loaded.state);
             let drafts = conversation::decide(&loaded.state, &actor, command.clone(), key.clone())?;
             let before = Arc::clone(&loaded.state);
-            let step = Step::of(&before, drafts, caller.session, self.clock.now());
+            // Never before the entry that it follows, whatever the clock says.
+            let at = self.clock.now().max(loaded.last_at);
+            let step = Step::of(&before, drafts, caller.session, at);
             match self.append(&before, &step, None).await {
                 Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await,
                 Err(AppendError::Stale) => *guard = None,
@@ -134,7 +135,7 @@ impl Desk {
 
     /// The caller has read the thread up to `seq`. Backwards or beyond the end: nothing.
     pub async fn read(self: &Arc<Self>, caller: &Caller, id: ConversationId, seq: u64) -> Result<(), Failure> {
-        let mut guard = self.slots.lock(id, self.clock.now()).await;
+        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         let loaded = self.access(caller, id, &mut guard).await?;
         let Some((by, seq)) = advance(caller, &loaded.state, loaded.state.read, seq) else { return Ok(()) };
         let state = Arc::make_mut(&mut loaded.state);
@@ -154,7 +155,7 @@ impl Desk {
 
     /// A device of the caller has the thread up to `seq`. Backwards or beyond the end: nothing.
     pub async fn delivered(self: &Arc<Self>, caller: &Caller, id: ConversationId, seq: u64) -> Result<(), Failure> {
-        let mut guard = self.slots.lock(id, self.clock.now()).await;
+        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         let loaded = self.access(caller, id, &mut guard).await?;
         let known = loaded.state.marks().delivered;
         let Some((by, seq)) = advance(caller, &loaded.state, known, seq) else { return Ok(()) };
@@ -239,7 +240,7 @@ impl Desk {
     pub(super) async fn observe(self: &Arc<Self>, state: &Conversation) {
         // A project that can't be read now is read when it is next used; it then sees this state in the log.
         if let Ok(project) = self.project(state.project).await {
-            let moved = project.attendance.lock().observe(state, self.clock.now());
+            let moved = project.attendance.lock().observe(state, self.clock.ticks());
             if moved {
                 project.kick.notify_one();
             }

@@ -5,9 +5,6 @@ use crate::{clock::Millis, ids::AgentId};
 /// How many conversations an agent has at once unless its account says otherwise.
 pub const DEFAULT_CAPACITY: u32 = 5;
 
-/// How long an agent may be gone before the conversations it has not answered go back to the line.
-pub const HAND_BACK_AFTER_MS: Millis = 60_000;
-
 /// What the first visitors of the day are told before anything was measured: two minutes a conversation.
 const FIRST_GUESS_MS: Millis = 120_000;
 

@@ -114,7 +114,7 @@ impl Gate {
 
     /// Refused: after how many seconds to try again.
     fn within_rate(&self, rates: &Rates<IpAddr>, address: IpAddr) -> Result<(), u64> {
-        rates.take(network(address), self.clock.now()).map_err(|retry_ms| {
+        rates.take(network(address), self.clock.ticks()).map_err(|retry_ms| {
             telemetry::refused("handshakes_per_second");
             u64::try_from(retry_ms).unwrap_or(0).div_ceil(1_000)
         })

@@ -143,13 +143,14 @@ impl Presence {
         self.channels.get(topic).map(|channel| Arc::clone(channel.value()))
     }
 
-    /// The channel of `topic`, made if there is none.
-    pub(super) fn channel_or_new(&self, topic: Topic) -> Arc<Mutex<Channel>> {
-        Arc::clone(self.channels.entry(topic).or_default().value())
+    /// Lets `enter` add to the channel of `topic`, made if there is none. Under the map's guard, so that the channel can't
+    /// be taken out in between; `enter` must not ask this map anything.
+    pub(super) fn join<T>(&self, topic: Topic, enter: impl FnOnce(&mut Channel) -> T) -> T {
+        enter(&mut self.channels.entry(topic).or_default().value().lock())
     }
 
-    /// Takes an empty channel out. One that somebody holds, perhaps to join it, stays.
+    /// Takes an empty channel out. Who holds it meanwhile finds nobody in it; who comes later makes a new one.
     pub(super) fn prune(&self, topic: &Topic) {
-        self.channels.remove_if(topic, |_, channel| Arc::strong_count(channel) == 1 && channel.lock().is_empty());
+        self.channels.remove_if(topic, |_, channel| channel.lock().is_empty());
     }
 }

@@ -19,6 +19,8 @@ pub struct Loaded {
     pub state: Conversation,
     /// All keys ever used in it, of both lanes, with the entries that answered them.
     pub keys: Vec<KnownKey>,
+    /// When its last entry, of either lane, was written.
+    pub last_at: Millis,
 }
 
 /// A key that was used.
@@ -73,7 +75,18 @@ impl Log {
         );
         let keys = keys.bind(conversation.to_string()).fetch_all(&self.readers).await?;
         let keys = keys.iter().filter_map(|row| known_key(row, state.visitor).transpose()).collect::<Result<_, _>>()?;
-        Ok(Some(Loaded { state, keys }))
+        let last_at = self.last_at(&state).await?;
+        Ok(Some(Loaded { state, keys, last_at }))
+    }
+
+    /// When the last entry of either lane was written.
+    async fn last_at(&self, state: &Conversation) -> Result<Millis, Error> {
+        let query = sqlx::query_scalar(
+            "SELECT COALESCE(MAX(at_ms), 0) FROM entries WHERE conversation = $1 \
+             AND ((lane = 'thread' AND seq = $2) OR (lane = 'desk' AND seq = $3))",
+        );
+        let query = query.bind(state.id.to_string()).bind(to_bigint(state.seq)).bind(to_bigint(state.desk_seq));
+        Ok(query.fetch_one(&self.readers).await?)
     }
 
     /// One entry.
@@ -118,6 +131,17 @@ impl Log {
         let query = select("conversations WHERE project = $1 AND visitor = $2 ORDER BY at_ms DESC, id DESC LIMIT $3");
         let query = sqlx::query(query).bind(project.to_string()).bind(visitor.to_string()).bind(CONVERSATIONS);
         query.fetch_all(&self.readers).await?.iter().map(rows::conversation).collect()
+    }
+
+    /// All conversations of a visitor, however many.
+    pub async fn all_conversations_of(
+        &self,
+        project: ProjectId,
+        visitor: VisitorId,
+    ) -> Result<Vec<ConversationId>, Error> {
+        let query = sqlx::query("SELECT id FROM conversations WHERE project = $1 AND visitor = $2");
+        let query = query.bind(project.to_string()).bind(visitor.to_string());
+        query.fetch_all(&self.readers).await?.iter().map(|row| rows::parsed(row, "id")).collect()
     }
 
     /// The conversation that the visitor opened with `key`.

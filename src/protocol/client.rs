@@ -9,6 +9,7 @@ pub use self::parse::ParseError;
 use crate::{
     domain::{Key, Lane},
     ids::{AgentId, ConversationId},
+    protocol::OLDEST_CLIENTS,
 };
 
 /// One object of an inbound frame.
@@ -42,6 +43,21 @@ pub struct ClientInfo {
     pub name: String,
     /// For example `1.0.0`.
     pub version: String,
+}
+
+impl ClientInfo {
+    /// Whether it is one of this project's own clients, older than those in [`OLDEST_CLIENTS`]. What is no version, three
+    /// numbers with dots, is not judged.
+    pub fn is_too_old(&self) -> bool {
+        let oldest = OLDEST_CLIENTS.iter().find(|(name, _)| *name == self.name).and_then(|(_, oldest)| numbers(oldest));
+        oldest.is_some_and(|oldest| numbers(&self.version).is_some_and(|version| version < oldest))
+    }
+}
+
+/// The three numbers of a version, e.g. of `1.4.0`.
+fn numbers(version: &str) -> Option<[u32; 3]> {
+    let numbers: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
+    numbers?.try_into().ok()
 }
 
 /// The last entry that a client has of one lane of a conversation.

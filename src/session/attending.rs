@@ -2,35 +2,36 @@
 
 use std::sync::Arc;
 
-use super::{Context, greeting::Person};
-use crate::{domain::access::Actor, hub::Member, ids::ProjectId};
+use super::Context;
+use crate::{desk::Caller, domain::access::Actor, hub::Member};
 
 /// What the desk is told of a session's beginning and end, whatever ends it.
 pub(super) struct Attending {
     context: Arc<Context>,
-    person: (ProjectId, Actor),
+    caller: Caller,
     member: Arc<Member>,
 }
 
 impl Attending {
-    /// Tells the desk that `person` is here.
-    pub(super) async fn begin(context: &Arc<Context>, person: &Person) -> Self {
-        let project = person.caller.project;
-        if let Actor::Agent { id, .. } = person.caller.actor {
+    /// Tells the desk that `caller` is here, as `member` of the hub.
+    pub(super) async fn begin(context: &Arc<Context>, caller: &Caller, member: &Arc<Member>) -> Self {
+        if let Actor::Agent { id, .. } = caller.actor {
             // Where the log is down it fails, and so does the answer to `connect`, which follows.
-            drop(context.desk.agent_arrived(project, id).await);
+            drop(context.desk.agent_arrived(caller.project, id).await);
         }
-        let member = Arc::clone(&person.stay);
-        Self { context: Arc::clone(context), person: (project, person.caller.actor.clone()), member }
+        Self { context: Arc::clone(context), caller: caller.clone(), member: Arc::clone(member) }
     }
 }
 
 impl Drop for Attending {
     fn drop(&mut self) {
-        match self.person {
-            (project, Actor::Agent { id, .. }) => self.context.desk.agent_left(project, id),
-            (project, Actor::Visitor { id, .. }) if self.context.hub.count_like(&self.member) <= 1 => {
-                self.context.desk.set_page(project, id, None);
+        let (desk, project) = (&self.context.desk, self.caller.project);
+        desk.stops_typing(self.caller.session);
+        match self.caller.actor {
+            Actor::Agent { id, .. } => desk.agent_left(project, id),
+            // It left the hub before: of several that leave at once, the last finds nobody.
+            Actor::Visitor { id, .. } if self.context.hub.count_like(&self.member) == 0 => {
+                desk.set_page(project, id, None);
             }
             _ => {}
         }

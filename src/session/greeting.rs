@@ -14,7 +14,7 @@ use crate::{
     ids::{AgentId, ConversationId, VisitorId},
     protocol::{
         MAX_BATCH,
-        client::{ClientFrame, Command, Connect, ParseError, Position},
+        client::{ClientFrame, ClientInfo, Command, Connect, ParseError, Position},
         close::CloseCode,
         server::{
             self, AgentCount, AgentsHere, Connected, ErrorCode, ProjectInfo, Reply, Resumed, ServerFrame, SubjectKind,
@@ -24,18 +24,17 @@ use crate::{
     tokens::{Claims, Kind, TokenError},
 };
 
-/// Somebody whose token was good: who it is, and its stay in the hub.
-#[derive(Debug)]
+/// Somebody whose token was good: who it is, and its stay in the hub. Held until its last command was carried out.
 pub(super) struct Person {
     pub(super) stay: Stay,
+    /// Dropped after the stay: it looks whether the person is still here in another session.
+    _attending: Attending,
     pub(super) caller: Caller,
     pub(super) claims: Claims,
 }
 
 /// A socket that said `connect` and was let in.
 pub(super) struct Greeted {
-    /// Dropped before the person's stay.
-    pub(super) attending: Attending,
     pub(super) person: Person,
     /// The answer to `connect`, to be sent before anything else.
     pub(super) reply: Utf8Bytes,
@@ -103,15 +102,18 @@ impl<'a> Greeting<'a> {
 
     /// Checks the token, lets the person in and answers.
     pub(super) async fn identify(self) -> Result<Greeted, Turned> {
+        if self.connect.client.as_ref().is_some_and(ClientInfo::is_too_old) {
+            return Err(Turned::away(CloseCode::VersionTooOld));
+        }
         let claims = self.context.accounts.verify(&self.connect.token).map_err(|error| self.no_good(error))?;
         let caller = caller_of(&claims).ok_or_else(|| self.no_good(TokenError::Malformed))?;
         self.must_come_from_its_site(&claims)?;
         let stay = self.enter(&claims, &caller)?;
         // Once more: what was revoked before it stood in the hub reached nobody.
         self.context.accounts.verify(&self.connect.token).map_err(|error| self.no_good(error))?;
-        let person = Person { stay, caller, claims };
         // Before the answer, which tells an agent how it is itself.
-        let attending = Attending::begin(self.context, &person).await;
+        let attending = Attending::begin(self.context, &caller, &stay).await;
+        let person = Person { stay, _attending: attending, caller, claims };
         match self.answer(&person).await {
             Ok((connected, lanes)) => {
                 let reply = match self.id {
@@ -120,7 +122,7 @@ impl<'a> Greeting<'a> {
                     }
                     None => String::new(),
                 };
-                Ok(Greeted { attending, person, reply: reply.into(), lanes, rest: self.rest })
+                Ok(Greeted { person, reply: reply.into(), lanes, rest: self.rest })
             }
             Err(Failure::Unavailable(_)) => {
                 let message = "the conversations can't be read now";
@@ -223,7 +225,12 @@ impl<'a> Greeting<'a> {
             self.connect.resume.iter().map(|position| ((position.conversation, position.lane), position)).collect();
         let wanted: Vec<(ConversationId, Lane)> = match caller.actor {
             Actor::Visitor { .. } => {
-                let own = context.desk.own_conversations(caller).await?;
+                let mut own = context.desk.own_conversations(caller).await?;
+                // Older ones, too, where the client still holds them.
+                let threads = named.keys().filter(|(_, lane)| lane.is_thread());
+                let older = threads.map(|(conversation, _)| *conversation).filter(|known| !own.contains(known));
+                let older: Vec<_> = older.collect();
+                own.extend(older);
                 own.into_iter().map(|conversation| (conversation, Lane::Thread)).collect()
             }
             _ => named.keys().copied().collect(),

@@ -13,7 +13,6 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
     Context,
-    attending::Attending,
     commands::{Outcome, carry_out},
     greeting::{Greeted, Lanes, Person},
     heartbeat::{Due, Heartbeat},
@@ -38,8 +37,6 @@ const DRAIN_MS_PER_SESSION: u64 = 1;
 
 /// An identified session.
 pub(super) struct Serving {
-    /// First, because it is dropped first: it looks whether the person is still here in another session.
-    _attending: Attending,
     context: Arc<Context>,
     person: Arc<Person>,
     pace: Pace,
@@ -65,7 +62,7 @@ struct Current {
 impl Serving {
     /// Takes over from the greeting: what was subscribed goes on.
     pub(super) fn begin(context: &Arc<Context>, greeted: Greeted) -> Self {
-        let Greeted { attending, person, lanes, rest, reply: _ } = greeted;
+        let Greeted { person, lanes, rest, reply: _ } = greeted;
         let now = Instant::now();
         let ttl = person.claims.expires_at() - context.clock.now();
         let serving = Self {
@@ -77,7 +74,6 @@ impl Serving {
             current: None,
             drained_at: None,
             along: rest,
-            _attending: attending,
         };
         serving.go_on(&lanes);
         serving

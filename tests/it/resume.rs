@@ -57,6 +57,34 @@ async fn who_comes_back_gets_exactly_the_rest() {
 }
 
 #[tokio::test]
+async fn the_oldest_of_many_conversations_goes_on_when_it_is_named() {
+    let server = fast_server().await;
+    let (token, chat, epoch) = chat_of(&server, 3).await;
+    let mut visitor = server.join(&token).await;
+    visitor.closes(&chat).await;
+    for n in 0..50 {
+        let newer = visitor.rings(&n.to_string()).await;
+        visitor.closes(&newer).await;
+    }
+    let of = |client: &Client| {
+        let all = client.hello["conversations"].as_array().unwrap().clone();
+        (all.len(), all.into_iter().find(|one| one["conversation"] == *chat))
+    };
+    assert_eq!(of(&server.join(&token).await), (50, None), "unnamed, the newest fifty");
+    let mut visitor = back(&server, &token, position(&chat, &epoch, 3)).await;
+    let (count, resumed) = of(&visitor);
+    let resumed = resumed.unwrap();
+    assert_eq!((count, &resumed["resumed"]), (51, &json!(true)));
+    assert_eq!(resumed["entries"][0]["event"], "closed");
+    visitor.says(&chat, "again").await;
+    assert_eq!(visitor.hears_event("reopened").await["conversation"], chat);
+    let mut stranger = server.visitor().await;
+    let hers = stranger.rings("Mine").await;
+    let nosy = back(&server, &token, position(&hers, &epoch, 0)).await;
+    assert!(nosy.hello["conversations"].as_array().unwrap().iter().all(|one| one["conversation"] != *hers));
+}
+
+#[tokio::test]
 async fn another_epoch_or_a_position_in_the_future_starts_over() {
     let server = fast_server().await;
     let (token, chat, epoch) = chat_of(&server, 60).await;

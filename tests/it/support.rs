@@ -4,6 +4,7 @@
 
 mod client;
 mod http;
+mod link;
 mod people;
 mod server;
 mod stream;
@@ -13,6 +14,7 @@ use std::{fmt::Display, future::Future, time::Duration};
 pub(crate) use self::{
     client::{Client, assignment, entries_of, message, seqs_of, texts_of},
     http::{Answer, Request},
+    link::Link,
     people::{Agent, PASSWORD, Project},
     server::{Server, Setup, open_database},
     stream::{Stream, certificate, tls_client},

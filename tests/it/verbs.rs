@@ -6,4 +6,5 @@ mod delivered;
 mod frames;
 mod inbox;
 mod presence;
+mod versions;
 mod visitors;

@@ -101,7 +101,7 @@ impl Accounts {
     }
 
     fn count_attempt(&self, account: Option<&str>, address: Option<IpAddr>) -> Result<(), Denied> {
-        let now = self.clock.now();
+        let now = self.clock.ticks();
         let by_address = address.map_or(Ok(()), |address| self.logins_by_address.take(rate::network(address), now));
         let by_account = || account.map_or(Ok(()), |account| self.logins_by_account.take(account.to_owned(), now));
         by_address.and_then(|()| by_account()).map_err(|retry_ms| {

@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 use super::witness::Writer;
 use crate::support::{Request, Setup, until};
 
@@ -54,6 +56,10 @@ fn small_disk(folder: &Path) -> Option<SmallDisk> {
     disk
 }
 
+fn has_notice(heard: &[Value]) -> bool {
+    heard.iter().any(|frame| frame["type"] == "notice")
+}
+
 #[tokio::test]
 async fn a_full_disk_is_told_and_heals_without_a_restart() {
     let mut setup = Setup::new();
@@ -63,6 +69,7 @@ async fn a_full_disk_is_told_and_heals_without_a_restart() {
     setup.text("data_dir", &data);
     let server = setup.start().await;
     let mut writers = Writer::crowd(&server, 3).await;
+    let (mut grace, mut listener) = (server.agent("Grace").await, server.visitor().await);
     disk.fill();
     let mut refused = 0;
     for _ in 0..200 {
@@ -80,6 +87,7 @@ async fn a_full_disk_is_told_and_heals_without_a_restart() {
         }
     }
     assert!(refused >= 10, "the disk never filled");
+    assert_eq!(grace.hears("notice").await["level"], "warning");
     until("it says that it is not ready", || async {
         let ready = Request::get("/readyz").send(server.admin).await;
         (ready.status == 503).then(|| assert_eq!(ready.json()["log_writable"], false))
@@ -94,9 +102,13 @@ async fn a_full_disk_is_told_and_heals_without_a_restart() {
         (Request::get("/readyz").send(server.admin).await.status == 200).then_some(())
     })
     .await;
+    assert_eq!(grace.hears("notice").await["level"], "info", "told when it heals");
     for writer in &mut writers {
+        assert!(!has_notice(&writer.client.heard().await), "agents' business");
         writer.comes_back(&server).await;
         writer.finds_all().await;
         assert!(writer.sent_all());
     }
+    assert!(!has_notice(&listener.heard().await), "agents' business");
+    assert!(!has_notice(&grace.heard().await), "each is told once");
 }

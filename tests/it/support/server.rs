@@ -25,11 +25,12 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_deskbell");
 pub(crate) struct Setup {
     folder: TempDir,
     settings: Vec<(String, String)>,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        let mut setup = Self { folder: TempDir::new().unwrap(), settings: Vec::new() };
+        let mut setup = Self { folder: TempDir::new().unwrap(), settings: Vec::new(), environment: Vec::new() };
         setup.text("listen", "127.0.0.1:0").text("admin.listen", "127.0.0.1:0");
         let data = setup.path().join("data").display().to_string();
         setup.text("data_dir", &data);
@@ -63,6 +64,12 @@ impl Setup {
         self.set(&format!("limits.{name}"), value)
     }
 
+    /// Sets a variable of the server's environment.
+    pub(crate) fn variable(&mut self, name: &'static str, value: impl Display) -> &mut Self {
+        self.environment.push((name, value.to_string()));
+        self
+    }
+
     /// Makes the project and starts the server.
     pub(crate) async fn start(self) -> Server {
         self.start_with(None).await
@@ -84,6 +91,7 @@ impl Setup {
         let mut server = Server {
             folder: self.folder,
             settings,
+            environment: self.environment,
             config,
             child: None,
             starts: 0,
@@ -121,6 +129,7 @@ fn write_config(folder: &Path, settings: &[(String, String)]) -> PathBuf {
 pub(crate) struct Server {
     folder: TempDir,
     settings: Vec<(String, String)>,
+    environment: Vec<(&'static str, String)>,
     config: PathBuf,
     child: Option<Child>,
     starts: u32,
@@ -146,6 +155,7 @@ impl Server {
         let log = std::fs::File::create(self.log_path()).unwrap();
         let mut command = Command::new(PROGRAM);
         command.arg("serve").arg("--config").arg(&self.config).kill_on_drop(true);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let what = "the server says where it is";
