@@ -58,6 +58,9 @@ enum Command {
     /// Make, list and change agents
     #[command(subcommand)]
     Agent(people::AgentCommand),
+    /// Shut a visitor out, or let it in again
+    #[command(subcommand)]
+    Visitor(people::VisitorCommand),
     /// List, rotate and forget the keys that sign session tokens
     #[command(subcommand)]
     Keys(people::KeysCommand),
@@ -139,6 +142,7 @@ impl Cli {
             Command::Demo(command) => command.run(common, begun).await,
             Command::Project(command) => command.run(common).await,
             Command::Agent(command) => command.run(common).await,
+            Command::Visitor(command) => command.run(common).await,
             Command::Keys(command) => command.run(common).await,
             Command::Token(command) => command.run(common).await,
             Command::Migrate => checks::migrate(common).await,

@@ -199,6 +199,10 @@ pub enum Event {
         /// The page's title.
         title: String,
     },
+    /// Desk: the author shut the visitor out.
+    Banned {},
+    /// Desk: the author let the visitor in again.
+    Unbanned {},
 }
 
 impl Event {
@@ -215,7 +219,9 @@ impl Event {
             | Self::Assigned { .. }
             | Self::Unassigned { .. }
             | Self::Transferred { .. }
-            | Self::Page { .. } => Lane::Desk,
+            | Self::Page { .. }
+            | Self::Banned {}
+            | Self::Unbanned {} => Lane::Desk,
         }
     }
 }

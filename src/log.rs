@@ -11,6 +11,7 @@
 //! - No text that a person typed is ever in a log line or an error.
 
 mod adopt;
+mod bans;
 mod connection;
 mod group;
 mod inbox;

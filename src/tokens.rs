@@ -127,6 +127,9 @@ pub enum TokenError {
     /// The session was ended, or its subject shut out.
     #[error("the session was revoked")]
     Revoked,
+    /// Its visitor was shut out.
+    #[error("this visitor was blocked")]
+    Banned,
     /// The project has no key of the token's algorithm.
     #[error("the project has no key for the token's algorithm")]
     NoKey,

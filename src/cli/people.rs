@@ -10,7 +10,7 @@ use crate::{
     config::Origin,
     desk::accounts::{AgentChange, NewAgent, NewProject},
     domain::Role,
-    ids::{AgentId, ProjectId},
+    ids::{AgentId, ProjectId, VisitorId},
     log::{AgentRecord, ProjectRecord},
 };
 
@@ -146,6 +146,25 @@ impl From<RoleName> for Role {
     }
 }
 
+/// Shut visitors out.
+#[derive(Subcommand)]
+pub(super) enum VisitorCommand {
+    /// Shut a visitor out; its sockets close within two seconds
+    Ban(VisitorOf),
+    /// Let it in again
+    Unban(VisitorOf),
+}
+
+/// Which visitor.
+#[derive(Args)]
+pub(super) struct VisitorOf {
+    #[command(flatten)]
+    of: ProjectOf,
+    /// The visitor's id, as the console shows it
+    #[arg(value_name = "ID")]
+    visitor: VisitorId,
+}
+
 /// List, rotate and forget the keys that sign session tokens.
 #[derive(Subcommand)]
 pub(super) enum KeysCommand {
@@ -269,6 +288,21 @@ impl AgentNew {
         };
         let made = beside.accounts.create_agent(new).await?;
         common.answer(&json!({ "agent": made.id }), format!("agent {} is made; it may sign in", made.email))
+    }
+}
+
+impl VisitorCommand {
+    pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
+        let (VisitorOf { of, visitor }, on) = match self {
+            Self::Ban(whom) => (whom, true),
+            Self::Unban(whom) => (whom, false),
+        };
+        let beside = common.open().await?;
+        let done = beside.accounts.ban(of.project, visitor, on).await;
+        beside.close().await;
+        done?;
+        let what = if on { "is shut out; its sockets close" } else { "is let in again" };
+        common.answer(&json!({ "visitor": visitor, "banned": on }), format!("visitor {visitor} {what}"))
     }
 }
 

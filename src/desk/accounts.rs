@@ -5,6 +5,7 @@
 //! [`Accounts::catch_up`] takes it up.
 
 mod agents;
+mod bans;
 mod changes;
 mod revoked;
 mod visitors;
@@ -23,12 +24,12 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::revoked::Revoked;
 pub use self::{
     agents::{AgentToken, SESSION_ABSOLUTE_MS, SESSION_IDLE_MS, SignIn},
     changes::{AgentChange, NewAgent, NewProject, Word},
     visitors::{Asked, VisitorSession},
 };
+use self::{bans::Bans, revoked::Revoked};
 use crate::{
     bus::Bus,
     clock::{Clock, Millis},
@@ -55,6 +56,9 @@ pub enum Denied {
     /// The page's origin is not on the project's list.
     #[error("this page's origin is not on the project's list")]
     Origin,
+    /// The visitor was shut out.
+    #[error("this visitor was blocked")]
+    Banned,
     /// The token or password is no good; the text says which.
     #[error("{0}")]
     Unauthorized(String),
@@ -118,6 +122,7 @@ pub struct Accounts {
     keyring: Keyring,
     projects: ArcSwap<Projects>,
     revoked: Mutex<Revoked>,
+    bans: Mutex<Bans>,
     /// The last word of `control` that was taken up, or waits to be.
     heard: AtomicI64,
     /// Words that could not be taken up yet.
@@ -139,6 +144,7 @@ impl Accounts {
             keyring: Keyring::new(&keys)?,
             projects: ArcSwap::default(),
             revoked: Mutex::new(Revoked::read(&log, clock.now()).await?),
+            bans: Mutex::default(),
             heard: AtomicI64::new(heard),
             waiting: tokio::sync::Mutex::default(),
             changed: Mutex::default(),
@@ -151,6 +157,7 @@ impl Accounts {
             options,
         };
         accounts.read_projects().await?;
+        accounts.read_bans().await?;
         Ok(accounts)
     }
 
@@ -160,7 +167,11 @@ impl Accounts {
         if claims.kind == Kind::Resume {
             return Err(TokenError::Malformed);
         }
-        if self.revoked.lock().holds(&claims) { Err(TokenError::Revoked) } else { Ok(claims) }
+        if self.revoked.lock().holds(&claims) {
+            return Err(TokenError::Revoked);
+        }
+        let is_banned = claims.kind == Kind::Visitor && self.is_banned(claims.project, claims.subject.into());
+        if is_banned { Err(TokenError::Banned) } else { Ok(claims) }
     }
 
     /// Whether a page of `origin` may open sockets at all: before there is a token to ask for its project.

@@ -147,7 +147,7 @@ impl Desk {
         Ok(InboxPage { heads, cursor: page.cursor, counts: Counts { mine, unassigned, open } })
     }
 
-    /// What agents see of the visitor of a conversation.
+    /// What agents see of the visitor of a conversation. Whether it is shut out, the accounts know.
     pub async fn visitor_card(self: &Arc<Self>, caller: &Caller, of: &Conversation) -> Result<VisitorCard, Failure> {
         let record = self.log.visitor(caller.project, of.visitor).await?;
         let project = self.project(caller.project).await?;
@@ -170,6 +170,7 @@ impl Desk {
             email,
             identified,
             fields,
+            banned: false,
             page,
             conversations: conversations.collect(),
         })

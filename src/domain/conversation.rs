@@ -37,6 +37,11 @@ pub enum Command {
     HandBack,
     /// Give it back to the line if this agent has it and has not answered: routing's move.
     Reclaim(AgentId),
+    /// Shut the visitor out, or let it in again.
+    Ban {
+        /// Which.
+        on: bool,
+    },
     /// The visitor looked at a page.
     Page {
         /// Its address.
@@ -70,6 +75,10 @@ pub fn decide(state: &Conversation, actor: &Actor, command: Command, key: Option
         Command::HandBack => hand_back(state, &mut drafts, key)?,
         Command::Reclaim(agent) if is_unanswered_by(state, agent) => hand_back(state, &mut drafts, key)?,
         Command::Reclaim(_) => return Err(Refusal::Conflict("it was answered".to_owned())),
+        Command::Ban { on } => {
+            actor.must_answer()?;
+            drafts.push(if on { Event::Banned {} } else { Event::Unbanned {} }, key);
+        }
         Command::Page { url, title } => drafts.push(Event::Page { url, title }, key),
     }
     Ok(drafts.list)
@@ -113,7 +122,9 @@ pub fn apply(state: &mut Conversation, entry: &Entry) {
         | Event::Left { .. }
         | Event::Rated { .. }
         | Event::Note { .. }
-        | Event::Page { .. } => {}
+        | Event::Page { .. }
+        | Event::Banned {}
+        | Event::Unbanned {} => {}
     }
 }
 

@@ -79,6 +79,7 @@ impl From<Denied> for Problem {
         match denied {
             Denied::NotFound => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             Denied::Origin => Self::forbidden(detail),
+            Denied::Banned => Self::new(StatusCode::FORBIDDEN, "banned", detail),
             Denied::Unauthorized(_) => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
             Denied::RateLimited { retry_after_s } => Self::rate_limited(detail, retry_after_s),
             Denied::Unavailable(_) => unavailable(&detail),

@@ -74,7 +74,7 @@ pub struct SessionProject {
 #[utoipa::path(post, path = "/v1/sessions", tag = "visitors", request_body = SessionRequest, responses(
     (status = 201, description = "A session", body = SessionReply),
     (status = 401, description = "`identity` or `resume` is no good", body = Problem, content_type = "application/problem+json"),
-    (status = 403, description = "The page's origin is not on the project's list", body = Problem, content_type = "application/problem+json"),
+    (status = 403, description = "The page's origin is not on the project's list (`forbidden`), or the visitor was blocked (`banned`)", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "No such project", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "Too many requests from this address", body = Problem, content_type = "application/problem+json"),
 ))]

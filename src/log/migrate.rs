@@ -7,8 +7,11 @@ use crate::clock::Millis;
 
 /// The versions with their numbers, ascending. A version that was released never changes. One that a database lacks is applied
 /// even where a later one is there already: two that were made side by side may arrive in either order.
-const VERSIONS: &[(i64, &str)] =
-    &[(1, include_str!("schema/0001_start.sql")), (2, include_str!("schema/0002_delivered.sql"))];
+const VERSIONS: &[(i64, &str)] = &[
+    (1, include_str!("schema/0001_start.sql")),
+    (2, include_str!("schema/0002_delivered.sql")),
+    (3, include_str!("schema/0003_bans.sql")),
+];
 
 /// Where the versions that a database has are written down.
 const REGISTER: &str =

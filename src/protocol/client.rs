@@ -242,6 +242,8 @@ commands! {
     "availability" Availability(SetAvailability),
     /// Agents: take, give, hand back.
     "assign" Assign(Assign),
+    /// Agents: shut a conversation's visitor out, or let it in again.
+    "ban" Ban(Ban),
 }
 
 /// `refresh`
@@ -426,6 +428,15 @@ impl Inbox {
 pub struct SetAvailability {
     /// What.
     pub status: Availability,
+}
+
+/// `ban`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ban {
+    /// Whose visitor.
+    pub conversation: ConversationId,
+    /// Out, or in again.
+    pub on: bool,
 }
 
 /// `assign`

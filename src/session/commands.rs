@@ -48,6 +48,7 @@ pub(super) async fn carry_out(context: &Arc<Context>, person: &Person, command: 
         Command::Send(_) | Command::Note(_) | Command::Close(_) | Command::Rate(_) | Command::Assign(_) => {
             write(context, person, command).await.map(Outcome::Reply)
         }
+        Command::Ban(wanted) => ban(context, person, &wanted).await,
         Command::History(asked) => {
             context.desk.history(&person.caller, &asked).await.map(|page| Outcome::Reply(Reply::History(page)))
         }
@@ -113,6 +114,7 @@ async fn small(context: &Arc<Context>, person: &Person, command: Command) -> Res
 fn no_good(error: TokenError) -> Outcome {
     match error {
         TokenError::Revoked => Outcome::End(CloseCode::Unauthorized),
+        TokenError::Banned => Outcome::End(CloseCode::Banned),
         error => Outcome::Error(server::Error {
             id: None,
             code: ErrorCode::Unauthorized,
@@ -205,6 +207,19 @@ async fn write(context: &Arc<Context>, person: &Person, command: Command) -> Res
     }
 }
 
+/// Shuts the visitor of a conversation out, or lets it in again. It is written down first: colleagues see who did it.
+async fn ban(context: &Arc<Context>, person: &Person, wanted: &client::Ban) -> Result<Outcome, Failure> {
+    let (caller, id) = (&person.caller, wanted.conversation);
+    caller.actor.must_answer()?;
+    let state = context.desk.look(caller, id).await?;
+    if context.accounts.is_banned(state.project, state.visitor) != wanted.on {
+        context.desk.write(caller, id, None, conversation::Command::Ban { on: wanted.on }).await?;
+        let done = context.accounts.ban(state.project, state.visitor, wanted.on).await;
+        done.map_err(|error| Failure::Unavailable(error.to_string()))?;
+    }
+    Ok(Outcome::Reply(Reply::Done(Done {})))
+}
+
 /// In builds for the fault tests, one message takes down the session that sends it.
 #[cfg(feature = "fault-injection")]
 fn inject_fault(text: &str) {
@@ -227,7 +242,8 @@ async fn watch(context: &Arc<Context>, person: &Person, watch: &client::Watch) -
     let (id, caller) = (watch.conversation, &person.caller);
     // Looked at before anything is subscribed to: what is not the caller's can't be listened to, not even for a moment.
     let seen = context.desk.look(caller, id).await?;
-    let card = context.desk.visitor_card(caller, &seen).await?;
+    let banned = context.accounts.is_banned(seen.project, seen.visitor);
+    let card = VisitorCard { banned, ..context.desk.visitor_card(caller, &seen).await? };
     let heard_before = context.hub.hears(&person.stay, id);
     context.hub.subscribe(&person.stay, id, Lane::Thread);
     context.hub.subscribe(&person.stay, id, Lane::Desk);

@@ -135,7 +135,12 @@ impl<'a> Greeting<'a> {
     }
 
     fn no_good(&self, error: TokenError) -> Turned {
-        let code = if error == TokenError::Expired { CloseCode::TokenExpired } else { CloseCode::Unauthorized };
+        let code = match error {
+            // The code says it all; a client that reads the error first would take it for something else.
+            TokenError::Banned => return Turned::away(CloseCode::Banned),
+            TokenError::Expired => CloseCode::TokenExpired,
+            _ => CloseCode::Unauthorized,
+        };
         Turned::with(code, self.id, ErrorCode::Unauthorized, &error.to_string(), None)
     }
 

@@ -125,6 +125,7 @@ pub(super) const fn is_write(command: &Command) -> bool {
             | Command::Rate(_)
             | Command::Page(_)
             | Command::Assign(_)
+            | Command::Ban(_)
             | Command::Availability(_)
     )
 }

@@ -33,6 +33,10 @@ fn grace() -> AgentRef {
     AgentRef { id: id(3), name: "Grace".to_owned() }
 }
 
+fn assign(key_text: &str, to: client::AssignTarget) -> Command {
+    Command::Assign(client::Assign { conversation: conversation(), key: key(key_text), to })
+}
+
 fn commands() -> Vec<Command> {
     let body = || client::Body { text: "Hello".to_owned() };
     let page = || client::Page { url: "https://shop.example/cart".to_owned(), title: "Cart".to_owned() };
@@ -88,21 +92,10 @@ fn commands() -> Vec<Command> {
             before: Some("cursor".to_owned()),
         }),
         Command::Availability(client::SetAvailability { status: client::Availability::Away }),
-        Command::Assign(client::Assign {
-            conversation: conversation(),
-            key: key("k-6"),
-            to: client::AssignTarget::Me(client::MeWord::Me),
-        }),
-        Command::Assign(client::Assign {
-            conversation: conversation(),
-            key: key("k-7"),
-            to: client::AssignTarget::Agent(id(3)),
-        }),
-        Command::Assign(client::Assign {
-            conversation: conversation(),
-            key: key("k-8"),
-            to: client::AssignTarget::Nobody,
-        }),
+        assign("k-6", client::AssignTarget::Me(client::MeWord::Me)),
+        assign("k-7", client::AssignTarget::Agent(id(3))),
+        assign("k-8", client::AssignTarget::Nobody),
+        Command::Ban(client::Ban { conversation: conversation(), on: true }),
     ]
 }
 
@@ -123,6 +116,8 @@ fn events() -> Vec<(Author, Event)> {
         (agent(), Event::Unassigned { from: id(3), by }),
         (agent(), Event::Transferred { from: id(3), to: id(4), by }),
         (visitor(), Event::Page { url: "https://shop.example/".to_owned(), title: "Shop".to_owned() }),
+        (agent(), Event::Banned {}),
+        (agent(), Event::Unbanned {}),
     ]
 }
 
@@ -219,6 +214,7 @@ fn watched() -> Reply {
             email: Some("ada@example.org".to_owned()),
             identified: true,
             fields: BTreeMap::from([("order".to_owned(), "1815".to_owned())]),
+            banned: false,
             page: Some(client::Page { url: "https://shop.example/".to_owned(), title: "Shop".to_owned() }),
             conversations: vec![server::PastConversation {
                 conversation: id(9),

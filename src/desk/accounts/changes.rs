@@ -28,10 +28,12 @@ pub enum Word {
     Keys,
     /// A signing key was taken away: what it signed is worth nothing.
     KeyForgotten,
+    /// A visitor was shut out, or let in again.
+    Visitor,
 }
 
 impl Word {
-    const ALL: [Self; 4] = [Self::Agent, Self::Project, Self::Keys, Self::KeyForgotten];
+    const ALL: [Self; 5] = [Self::Agent, Self::Project, Self::Keys, Self::KeyForgotten, Self::Visitor];
 
     /// The word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Word {
             Self::Project => "project",
             Self::Keys => "keys",
             Self::KeyForgotten => "key_forgotten",
+            Self::Visitor => "visitor",
         }
     }
 
@@ -140,6 +143,7 @@ impl Accounts {
                 self.bus.publish(Topic::Control, Message::Revoked(revocation));
                 self.read_keys().await?;
             }
+            Some(Word::Visitor) => self.read_bans().await?,
             None => {}
         }
         tracing::info!(word = record.kind, subject = record.subject, "accounts changed");
@@ -266,7 +270,7 @@ impl Accounts {
         &self.log
     }
 
-    async fn tell(&self, word: Word, project: Option<ProjectId>, subject: &str) -> Result<(), Error> {
+    pub(super) async fn tell(&self, word: Word, project: Option<ProjectId>, subject: &str) -> Result<(), Error> {
         self.log.control_append(word.as_str(), project, subject).await?;
         if let Err(error) = self.catch_up().await {
             // It is changed and told: a running server takes it up when it can.

@@ -60,6 +60,9 @@ impl Accounts {
             Some(identity) => VisitorId::for_subject(project.id, &identity.subject),
             None => earlier.unwrap_or_else(VisitorId::generate),
         };
+        if self.is_banned(project.id, visitor) {
+            return Err(Denied::Banned);
+        }
         let adopts = earlier.filter(|from| *from != visitor).zip(identity.as_ref());
         let adopts = adopts.map(|(from, identity)| (from, self.record_of(project.id, visitor, identity)));
         let session = SessionId::generate();
@@ -107,6 +110,10 @@ impl Accounts {
         let claims = self.keyring.verify(token, self.clock.now()).map_err(|error| refused(error.to_string()))?;
         if claims.kind != Kind::Resume || claims.project != project || self.revoked.lock().holds(&claims) {
             return Err(refused("the token is none of this project's, or was revoked".to_owned()));
+        }
+        // Also when its site vouches for it now: who is shut out does not get around it by signing in.
+        if self.is_banned(project, claims.subject.into()) {
+            return Err(Denied::Banned);
         }
         Ok(claims.sub_external.is_none().then(|| claims.subject.into()))
     }

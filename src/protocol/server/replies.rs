@@ -220,6 +220,9 @@ pub struct VisitorCard {
     pub identified: bool,
     /// What it filled in.
     pub fields: BTreeMap<String, String>,
+    /// Whether an agent shut it out.
+    #[serde(default)]
+    pub banned: bool,
     /// The page it looks at, while it is here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Page>,

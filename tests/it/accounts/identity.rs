@@ -51,6 +51,31 @@ async fn a_signed_identity_names_the_visitor_everywhere_the_same() {
 }
 
 #[tokio::test]
+async fn who_is_shut_out_does_not_get_around_it_by_signing_in() {
+    let server = Server::start().await;
+    let identity = hs256(&server.project.identity_secret, &ada());
+    let anonymous = server.session(&server.project).await;
+    let vouched = vouch(&server, &identity).await.json();
+    let mut grace = server.agent("Grace").await;
+    for session in [&anonymous, &vouched] {
+        let mut visitor = server.join(session["token"].as_str().unwrap()).await;
+        let chat = visitor.rings("Hello").await;
+        grace.ask(json!({"type": "ban", "conversation": chat, "on": true})).await;
+        assert_eq!(visitor.closed().await, 4503);
+    }
+    let bob = hs256(&server.project.identity_secret, &json!({"sub": "customer-18", "exp": in_seconds(600)}));
+    let key = &server.project.public_key;
+    for asked in [
+        json!({"project": key, "identity": identity}),
+        json!({"project": key, "resume": vouched["resume"]}),
+        json!({"project": key, "resume": anonymous["resume"], "identity": bob}),
+    ] {
+        assert_eq!(server.ask_session(&asked).await.with_status(403).problem(), "banned", "{asked}");
+    }
+    vouch(&server, &bob).await.with_status(201);
+}
+
+#[tokio::test]
 async fn what_a_form_says_does_not_overrule_the_site() {
     let server = Server::start().await;
     let identity = hs256(&server.project.identity_secret, &ada());

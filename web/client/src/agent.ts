@@ -130,6 +130,11 @@ export class Agent extends Session<AgentModel> {
     await this.call("availability", status);
   }
 
+  /** Shuts a conversation's visitor out of the project, or lets it in again. */
+  async ban(id: string, on: boolean): Promise<void> {
+    await this.call("ban", { conversation: id, on });
+  }
+
   protected override async getToken(): Promise<string> {
     const url = `${this.server}/v1/agents/token`;
     try {
@@ -154,6 +159,8 @@ export class Agent extends Session<AgentModel> {
         return this.#prefetch(argument as string);
       case "availability":
         return this.#available(argument as AgentAvailability);
+      case "ban":
+        return void (await this.raw({ type: "ban", ...(argument as { conversation: string; on: boolean }) }));
       case "signout":
         return this.#signOut();
       default:

@@ -55,7 +55,12 @@ export class AgentModel extends Model {
       this.agents.set(this.agents.getSnapshot().map((info) => (info.id === agent ? { ...info, status, load } : info)));
     } else {
       super.frame(frame);
+      if (frame.type === "entry" && (frame.event === "banned" || frame.event === "unbanned")) this.#banned(frame.conversation, frame.event === "banned");
     }
+  }
+
+  #banned(id: string, banned: boolean): void {
+    this.change(id, (chat) => (chat.visitor ? { ...chat, visitor: { ...chat.visitor, banned } } : chat));
   }
 
   protected override reply(command: ReadCommand, reply: Readonly<Record<string, unknown>>): void {

@@ -200,6 +200,13 @@ export interface components {
          * @enum {string}
          */
         readonly Availability: "online" | "away";
+        /** @description `ban` */
+        readonly Ban: {
+            /** @description Whose visitor. */
+            readonly conversation: components["schemas"]["ConversationId"];
+            /** @description Out, or in again. */
+            readonly on: boolean;
+        };
         /** @description A text as sent. */
         readonly Body: {
             /** @description 1 to 8,000 Unicode characters after NFC. */
@@ -303,6 +310,9 @@ export interface components {
         }) | (components["schemas"]["Assign"] & {
             /** @enum {string} */
             readonly type: "assign";
+        }) | (components["schemas"]["Ban"] & {
+            /** @enum {string} */
+            readonly type: "ban";
         });
         /** @description The first frame of a socket. */
         readonly Connect: {
@@ -545,6 +555,16 @@ export interface components {
             };
             /** @enum {string} */
             readonly event: "page";
+        } | {
+            /** @description Desk: the author shut the visitor out. */
+            readonly body: Record<string, never>;
+            /** @enum {string} */
+            readonly event: "banned";
+        } | {
+            /** @description Desk: the author let the visitor in again. */
+            readonly body: Record<string, never>;
+            /** @enum {string} */
+            readonly event: "unbanned";
         };
         /** @description What a visitor filled in; `name` and `email` are known. */
         readonly Fields: {
@@ -1115,6 +1135,8 @@ export interface components {
         };
         /** @description What agents see of a visitor. */
         readonly VisitorCard: {
+            /** @description Whether an agent shut it out. */
+            readonly banned?: boolean;
             /** @description Its other conversations, newest first. */
             readonly conversations: readonly components["schemas"]["PastConversation"][];
             /** @description Its e-mail address, likewise. */
@@ -1253,6 +1275,7 @@ export type AssigneeFilter = components['schemas']['AssigneeFilter'];
 export type AssigneeWord = components['schemas']['AssigneeWord'];
 export type Author = components['schemas']['Author'];
 export type Availability = components['schemas']['Availability'];
+export type Ban = components['schemas']['Ban'];
 export type Body = components['schemas']['Body'];
 export type ClientFrame = components['schemas']['ClientFrame'];
 export type ClientInfo = components['schemas']['ClientInfo'];
@@ -1458,7 +1481,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The page's origin is not on the project's list */
+            /** @description The page's origin is not on the project's list (`forbidden`), or the visitor was blocked (`banned`) */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;

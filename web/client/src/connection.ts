@@ -29,7 +29,7 @@ const STABLE_MS = 5_000;
 const TOKEN_MARGIN_MS = 30_000;
 /** How long a token that no server has judged yet is trusted; tokens live for at least a minute. */
 const UNPROVEN_TOKEN_MS = 30_000;
-const FINAL_CODES: Readonly<Record<string, StopReason>> = { unauthorized: "unauthorized", forbidden: "forbidden", not_found: "unknown_project" };
+const FINAL_CODES: Readonly<Record<string, StopReason>> = { unauthorized: "unauthorized", forbidden: "forbidden", banned: "banned", not_found: "unknown_project" };
 
 interface Waiting {
   readonly resolve: (reply: Reply) => void;

@@ -77,7 +77,7 @@ type Unaddressed<C> = C extends unknown ? Omit<C, "key"> : never;
 export type WriteCommand = Unaddressed<Keyed>;
 
 /** Reads and states: repeated by whoever wants them, never kept. */
-export type ReadCommand = Extract<AnyCommand, { readonly type: "history" | "watch" | "unwatch" | "inbox" | "availability" | "page" }>;
+export type ReadCommand = Extract<AnyCommand, { readonly type: "history" | "watch" | "unwatch" | "inbox" | "availability" | "page" | "ban" }>;
 
 /** Fire and forget. */
 export type Signal = Extract<AnyCommand, { readonly type: "read" | "delivered" | "typing" }>;

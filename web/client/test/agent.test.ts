@@ -70,6 +70,24 @@ describe("signing in", () => {
   });
 });
 
+describe("shutting a visitor out", () => {
+  it("shows at once what a colleague, or oneself, decided", async () => {
+    const { server, agent } = await connectedAgent();
+    server.begin("c1", ["x"]);
+    agent.watch("c1");
+    await pass();
+    const banned = () => agent.conversation("c1").getSnapshot()?.visitor?.banned;
+    for (const event of ["banned", "unbanned"] as const) {
+      server.append("c1", { lane: "desk", event, body: {}, from: { kind: "agent", id: "a2", name: "Hedy" } });
+      await pass();
+      expect(banned()).toBe(event === "banned");
+    }
+    server.overrides.set("ban", () => ({}));
+    await Promise.all([agent.ban("c1", true), pass()]);
+    expect(server.commands("ban").at(-1)).toMatchObject({ conversation: "c1", on: true });
+  });
+});
+
 describe("watching", () => {
   async function watching() {
     const server = new FakeServer();

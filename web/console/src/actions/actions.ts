@@ -47,6 +47,16 @@ export async function close(id: string, goBack: () => void): Promise<boolean> {
   return done;
 }
 
+/** Shuts the visitor of a conversation out, or lets it in again. */
+export async function block(id: string, on: boolean): Promise<void> {
+  try {
+    await agent.ban(id, on);
+    toast("done", say(on ? "did.block" : "did.unblock", { name: nameOf(id) }));
+  } catch (error) {
+    toast("failed", say("fail.block", { name: nameOf(id), reason: error instanceof Error ? error.message : "" }));
+  }
+}
+
 /** Switches between online and away, and says so when that failed. */
 export async function setAvailability(status: "online" | "away"): Promise<void> {
   try {

@@ -2,7 +2,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { setAvailability, take } from "../actions/actions.ts";
 import { useAssignees } from "../actions/AssignDialog.tsx";
 import { useCloseAndNext } from "../actions/useCloseAndNext.ts";
-import { agent, colleague, me, useHead, useMayWrite, useReadable } from "../app/agent.ts";
+import { agent, colleague, me, useConversation, useHead, useMayWrite, useReadable } from "../app/agent.ts";
 import { setMode } from "../composer/drafts.ts";
 import { focusComposer } from "../composer/focus.ts";
 import { LANGUAGES, useT, type Language } from "../i18n/locale.ts";
@@ -26,6 +26,7 @@ export function useConversationChoices(): readonly Choice[] {
   const writes = useMayWrite();
   const closeAndNext = useCloseAndNext(conversation, viewOf(view ?? "mine"));
   const assignees = useAssignees(conversation);
+  const visitor = useConversation(conversation)?.visitor;
   if (conversation === "" || !writes) return [];
   const write = (mode: "reply" | "note") => () => {
     setMode(conversation, mode);
@@ -37,6 +38,7 @@ export function useConversationChoices(): readonly Choice[] {
     { id: "note", label: t("key.note"), icon: "note", command: "note", run: write("note") },
     ...(open && head?.assignee === null ? [{ id: "take", label: t("key.take"), icon: "take", command: "take", run: () => void take(conversation) } as const] : []),
     ...(open ? [{ id: "close", label: t("key.close"), icon: "done", command: "closeAndNext", run: () => void closeAndNext() } as const] : []),
+    ...(visitor === undefined ? [] : [{ id: "block", label: t(visitor.banned ? "unblock" : "block"), icon: "block", run: () => openDialog("block") } as const]),
     ...assignees.map((choice) => (choice.id === "nobody" ? choice : { ...choice, id: `to ${choice.id}`, label: t("palette.assign", { agent: choice.label }) })),
   ];
 }

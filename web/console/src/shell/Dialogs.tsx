@@ -5,7 +5,8 @@ const help = async () => ({ default: (await import("./HelpDialog.tsx")).HelpDial
 const settings = async () => ({ default: (await import("./SettingsDialog.tsx")).SettingsDialog });
 const palette = async () => ({ default: (await import("../palette/Palette.tsx")).Palette });
 const assign = async () => ({ default: (await import("../actions/AssignDialog.tsx")).AssignDialog });
-const WINDOWS = { help: lazy(help), settings: lazy(settings), palette: lazy(palette), assign: lazy(assign) };
+const block = async () => ({ default: (await import("../actions/BlockDialog.tsx")).BlockDialog });
+const WINDOWS = { help: lazy(help), settings: lazy(settings), palette: lazy(palette), assign: lazy(assign), block: lazy(block) };
 
 // Safari has no idle callback.
 const whenIdle = window.requestIdleCallback ?? setTimeout;
@@ -17,7 +18,7 @@ const whenIdle = window.requestIdleCallback ?? setTimeout;
 export function Dialogs() {
   const dialog = useUi((ui) => ui.dialog);
   useEffect(() => {
-    whenIdle(() => void Promise.allSettled([help(), settings(), palette(), assign()]));
+    whenIdle(() => void Promise.allSettled([help(), settings(), palette(), assign(), block()]));
   }, []);
   if (dialog === null) return null;
   const Shown = WINDOWS[dialog];

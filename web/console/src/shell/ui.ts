@@ -1,7 +1,7 @@
 import { create } from "zustand";
 
 /** Windows that lie over the page; one at a time. */
-export type DialogName = "palette" | "help" | "settings" | "assign";
+export type DialogName = "palette" | "help" | "settings" | "assign" | "block";
 
 interface UiStore {
   readonly dialog: DialogName | null;

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Button as AriaButton, Menu, MenuItem, MenuTrigger, Popover, TooltipTrigger } from "react-aria-components";
 import { handBack, take } from "../actions/actions.ts";
 import { useCloseAndNext } from "../actions/useCloseAndNext.ts";
-import { me, useAgentName, useMayWrite } from "../app/agent.ts";
+import { me, useAgentName, useConversation, useMayWrite } from "../app/agent.ts";
 import { PHONE, useMedia } from "../app/media.ts";
 import { useT } from "../i18n/locale.ts";
 import type { ViewName } from "../inbox/view.ts";
@@ -126,6 +126,7 @@ function Actions({ id, view, state, phone }: { id: string; view: ViewName; state
 
 function MoreMenu({ id, state }: { id: string; state: State }) {
   const t = useT();
+  const visitor = useConversation(id)?.visitor;
   return (
     <MenuTrigger>
       <AriaButton className={buttons.iconButton} aria-label={t("more")}>
@@ -137,6 +138,12 @@ function MoreMenu({ id, state }: { id: string; state: State }) {
             <Icon name="assign" />
             {t("assign")}
           </MenuItem>
+          {visitor !== undefined && (
+            <MenuItem className={menu.item} onAction={() => openDialog("block")}>
+              <Icon name="block" />
+              {t(visitor.banned ? "unblock" : "block")}
+            </MenuItem>
+          )}
           {state.assignee !== null && state.status === "open" && (
             <MenuItem className={menu.item} onAction={() => void handBack(id)}>
               <Icon name="handBack" mirrored />

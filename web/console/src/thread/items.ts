@@ -103,6 +103,8 @@ class Builder {
       case "assigned":
       case "unassigned":
       case "transferred":
+      case "banned":
+      case "unbanned":
         this.#mark(entry.at);
         this.items.push({ kind: "line", key: entry.entry, at: entry.at, entry });
     }

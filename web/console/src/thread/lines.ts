@@ -34,6 +34,9 @@ export function lineOf(entry: Entry, words: Words): LineText | null {
     case "unassigned":
     case "transferred":
       return assignment(entry, words);
+    case "banned":
+    case "unbanned":
+      return { icon: "block", text: t(`line.${entry.event}`, { name: actor(entry, words), visitor }) };
     default:
       return null;
   }

@@ -37,6 +37,7 @@ export function VisitorPanel({ id, over }: { id: string; over: boolean }) {
         <Identity visitor={visitor} head={head} name={name} />
         <Holder id={id} conversation={conversation} head={head} />
         {conversation !== undefined && <Known conversation={conversation} />}
+        {visitor !== undefined && <Blocking visitor={visitor} />}
       </div>
     </Pane>
   );
@@ -90,6 +91,24 @@ function Holder({ id, conversation, head }: { id: string; conversation: Conversa
         {writes && (
           <Button small onPress={() => openDialog("assign")}>
             {t("details.change")}
+          </Button>
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** Whether the visitor is shut out, and the way to change it. */
+function Blocking({ visitor }: { visitor: VisitorCard }) {
+  const t = useT();
+  const writes = useMayWrite();
+  return (
+    <section className={css.section}>
+      <div className={css.holder}>
+        {visitor.banned && <span className={css.nobody}>{t("visitor.blocked")}</span>}
+        {writes && (
+          <Button small icon="block" onPress={() => openDialog("block")}>
+            {t(visitor.banned ? "unblock" : "block")}
           </Button>
         )}
       </div>

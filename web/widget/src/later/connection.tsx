@@ -21,9 +21,12 @@ export function ConnectionBar({ chat }: { chat: Chat }) {
     return (
       <p class="bar" role="alert">
         {t(reason === "version_too_old" ? "error.reload" : "error.unavailable")}{" "}
-        <button type="button" class="inline" onClick={() => (reason === "version_too_old" ? location.reload() : again(chat))}>
-          {t("error.retry")}
-        </button>
+        {/* Who was shut out is told no more than that, and has nothing to try. */}
+        {reason !== "banned" && (
+          <button type="button" class="inline" onClick={() => (reason === "version_too_old" ? location.reload() : again(chat))}>
+            {t("error.retry")}
+          </button>
+        )}
       </p>
     );
   if (late)
