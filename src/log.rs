@@ -14,18 +14,21 @@ mod adopt;
 mod bans;
 mod connection;
 mod group;
+mod heads;
 mod inbox;
 mod keys;
 mod migrate;
 mod people;
 mod read;
 mod rows;
+mod secrets;
 mod sql;
 mod sqlite;
 mod writer;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use heads::{HEADS, Position};
 pub use inbox::{InboxQuery, InboxRows};
 pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};
 pub use people::{AgentRecord, ProjectRecord};

@@ -11,6 +11,7 @@ const VERSIONS: &[(i64, &str)] = &[
     (1, include_str!("schema/0001_start.sql")),
     (2, include_str!("schema/0002_delivered.sql")),
     (3, include_str!("schema/0003_bans.sql")),
+    (4, include_str!("schema/0004_secrets.sql")),
 ];
 
 /// Where the versions that a database has are written down.
