@@ -2,7 +2,7 @@
 # Checks the tools that a job needs and installs the Debian packages that are missing. Quick when nothing is.
 #
 #   scripts/setup.sh build      a C compiler, Rust, Node.js
-#   scripts/setup.sh test       these, Chromium with fonts for the browser tests, and faketime
+#   scripts/setup.sh test       these, Chromium with fonts for the browser tests, Redis and faketime
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -29,6 +29,7 @@ need_package() {
 find_missing() {
   has cc || need_package gcc libc6-dev
   if [ "$job" = test ]; then
+    has redis-server || need_package redis-server
     has "${CHROMIUM:-chromium}" || need_package chromium
     has fc-list || need_package fontconfig
     # Tests set the clock of a server that runs.

@@ -7,16 +7,22 @@
 //! Where there are several nodes, what one publishes reaches the sinks of those that want its topic, a little later and
 //! perhaps not at all: then they are told [`Message::Missed`] as soon as it is known, and look at the log.
 
-use std::{fmt, sync::Arc};
+mod redis;
+
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use self::redis::Error;
+use self::redis::Link;
 use crate::{
-    clock::Millis,
+    clock::{Clock, Millis},
+    config::Secret,
     domain::{AgentStatus, Conversation, Entry, NoticeLevel, Queue, Who},
     ids::{AgentId, ConversationId, NodeId, ProjectId, SessionId, VisitorId},
+    tasks::Tasks,
 };
 
 /// Whom a message concerns.
@@ -151,6 +157,8 @@ pub enum Source {
     Here,
     /// Another one.
     Node(NodeId),
+    /// Whoever it was: the state was read from the log, because its publication may not have been heard.
+    Log,
 }
 
 /// Whether the other nodes are heard.
@@ -172,18 +180,28 @@ pub type Sink = Arc<dyn Fn(Topic, &Message, Source) + Send + Sync>;
 #[derive(Clone)]
 pub struct Bus {
     node: NodeId,
-    sinks: Arc<ArcSwap<Vec<Sink>>>,
-    health: Arc<watch::Sender<Health>>,
+    local: Arc<Local>,
+    /// The way to the other nodes.
+    link: Option<Arc<Link>>,
+}
+
+/// This node's side.
+struct Local {
+    sinks: ArcSwap<Vec<Sink>>,
+    health: watch::Sender<Health>,
 }
 
 impl Bus {
     /// A bus within this process.
     pub fn local() -> Self {
-        Self {
-            node: NodeId::generate(),
-            sinks: Arc::default(),
-            health: Arc::new(watch::Sender::new(Health::Listening)),
-        }
+        Self { node: NodeId::generate(), local: Arc::new(Local::new()), link: None }
+    }
+
+    /// A bus to all nodes that use the Redis at `url` and have the same `secret`. Once it was reached, it heals by itself.
+    pub async fn connect(url: &Secret, secret: &[u8], clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
+        let (node, local) = (NodeId::generate(), Arc::new(Local::new()));
+        let link = Link::connect(url.reveal(), secret, (node, Arc::clone(&local)), (clock, tasks)).await?;
+        Ok(Self { node, local, link: Some(Arc::new(link)) })
     }
 
     /// This node.
@@ -193,13 +211,13 @@ impl Bus {
 
     /// Whether there may be other nodes.
     pub const fn is_shared(&self) -> bool {
-        false
+        self.link.is_some()
     }
 
     /// Hands every message published from now on to `sink`, too.
     #[expect(clippy::needless_pass_by_value, reason = "given away: the bus keeps it")]
     pub fn attach(&self, sink: Sink) {
-        self.sinks.rcu(|sinks| {
+        self.local.sinks.rcu(|sinks| {
             let mut sinks = Vec::clone(sinks);
             sinks.push(Arc::clone(&sink));
             sinks
@@ -208,31 +226,59 @@ impl Bus {
 
     /// Hands `message` to every sink of this node before it returns, and to the other nodes that want the topic soon after.
     /// A sink may publish in its turn.
-    #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
     pub fn publish(&self, topic: Topic, message: Message) {
-        self.deliver(topic, &message, Source::Here);
+        metrics::counter!("deskbell_bus_publishes_total").increment(1);
+        self.local.deliver(topic, &message, Source::Here);
+        if let Some(link) = &self.link {
+            link.publish(topic, message);
+        }
     }
 
     /// Hands `message` to every sink of this node, and to no other node: for what each node finds out by itself.
     #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
     pub fn publish_here(&self, topic: Topic, message: Message) {
-        self.deliver(topic, &message, Source::Here);
+        metrics::counter!("deskbell_bus_publishes_total").increment(1);
+        self.local.deliver(topic, &message, Source::Here);
+    }
+
+    /// Hands what was read from the log to every sink of this node.
+    #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
+    pub fn publish_read(&self, topic: Topic, message: Message) {
+        self.local.deliver(topic, &message, Source::Log);
     }
 
     /// What other nodes publish on `topic` is to be heard. To be taken back by as many [`Bus::unwant`]. Does not wait: when
     /// it is heard, [`Message::Missed`] says so, for what was said until then.
-    pub const fn want(&self, _topic: Topic) {}
+    pub fn want(&self, topic: Topic) {
+        if let Some(link) = &self.link {
+            link.want(topic);
+        }
+    }
 
     /// Takes a [`Bus::want`] back.
-    pub const fn unwant(&self, _topic: Topic) {}
+    pub fn unwant(&self, topic: Topic) {
+        if let Some(link) = &self.link {
+            link.unwant(topic);
+        }
+    }
+
+    /// The projects of which anything is wanted now.
+    pub fn wanted_projects(&self) -> HashSet<ProjectId> {
+        self.link.as_ref().map(|link| link.wanted_projects()).unwrap_or_default()
+    }
 
     /// Whether the other nodes are heard, now and from now on.
     pub fn health(&self) -> watch::Receiver<Health> {
-        self.health.subscribe()
+        self.local.health.subscribe()
+    }
+}
+
+impl Local {
+    fn new() -> Self {
+        Self { sinks: ArcSwap::default(), health: watch::Sender::new(Health::Listening) }
     }
 
     fn deliver(&self, topic: Topic, message: &Message, source: Source) {
-        metrics::counter!("deskbell_bus_publishes_total").increment(1);
         for sink in self.sinks.load().iter() {
             sink(topic, message, source);
         }
@@ -241,9 +287,9 @@ impl Bus {
 
 impl fmt::Debug for Bus {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sinks, health) = (self.sinks.load().len(), *self.health.borrow());
+        let (sinks, health) = (self.local.sinks.load().len(), *self.local.health.borrow());
         let mut out = out.debug_struct("Bus");
-        out.field("node", &self.node).field("sinks", &sinks).field("health", &health).finish()
+        out.field("node", &self.node).field("sinks", &sinks).field("health", &health).finish_non_exhaustive()
     }
 }
 

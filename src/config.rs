@@ -42,6 +42,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// `sqlite`, or a `postgres://` address, which may hold a password.
     pub database_url: Secret,
+    /// A `redis://` address, which may hold a password; empty: one node, in process.
+    pub redis_url: Secret,
     /// Certificate and key; without them plain HTTP.
     pub tls: Option<TlsFiles>,
     /// Networks whose `X-Forwarded-For` counts.
@@ -151,6 +153,7 @@ impl Config {
             data_dir: reader.text("data_dir").map_or_else(|| "./data".into(), PathBuf::from),
             admin_listen: reader.parsed("admin.listen", ADDRESS).unwrap_or(loopback(9464)),
             database_url: database_url(&mut reader),
+            redis_url: redis_url(&mut reader),
             tls: tls_files(&mut reader),
             trusted_proxies: reader.networks("proxies.trusted"),
             token_ttl_s: reader.number("tokens.ttl_s", 900, 60, 3_600),
@@ -167,8 +170,11 @@ impl Config {
 
     /// What no single key shows.
     fn check(&self, reader: &mut Reader) {
-        if reader.text("redis.url").is_some_and(|url| !url.is_empty()) {
-            reader.mistake("redis.url is not supported by this version: it runs on one node; leave it empty");
+        if self.has_redis() && self.database_url.reveal() == "sqlite" {
+            reader.mistake(
+                "redis.url is for several nodes, and a SQLite file serves one: set database.url to the postgres:// \
+                 address that all nodes use, or leave redis.url empty",
+            );
         }
         if !self.listen.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty() {
             reader.mistake(format!(
@@ -200,6 +206,11 @@ impl Config {
         }
     }
 
+    /// Whether there may be other nodes.
+    pub fn has_redis(&self) -> bool {
+        !self.redis_url.reveal().is_empty()
+    }
+
     /// The effective configuration as TOML, secrets as `****`.
     pub fn show(&self) -> String {
         settings::show(self)
@@ -223,6 +234,15 @@ fn database_url(reader: &mut Reader) -> Secret {
         reader.mistake("database.url: PostgreSQL is not supported by this version; leave it at \"sqlite\"");
     } else if url != "sqlite" {
         reader.mistake("database.url takes \"sqlite\"");
+    }
+    Secret::new(url)
+}
+
+fn redis_url(reader: &mut Reader) -> Secret {
+    let url = reader.text("redis.url").unwrap_or_default();
+    let schemes = ["redis://", "rediss://", "unix://", "redis+unix://"];
+    if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+        reader.mistake("redis.url takes an address that begins with redis://, rediss:// (TLS) or unix://");
     }
     Secret::new(url)
 }
@@ -257,6 +277,7 @@ impl Default for Config {
             data_dir: "./data".into(),
             admin_listen: loopback(9464),
             database_url: Secret::new("sqlite".to_owned()),
+            redis_url: Secret::new(String::new()),
             tls: None,
             trusted_proxies: Vec::new(),
             token_ttl_s: 900,

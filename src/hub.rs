@@ -4,24 +4,30 @@
 //! reads the log. It does not know the desk: the two meet in the bus.
 
 mod channel;
+mod checking;
 mod heads;
+mod inboxes;
 pub mod outbox;
 mod presence;
 
 use std::{net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub use self::presence::{Member, Subject};
 use self::{
-    channel::Gap,
+    channel::{Channel, Gap},
+    checking::Checks,
     heads::Heads,
+    inboxes::Inboxes,
     outbox::{Outbox, OutboxLimits, StateOf},
     presence::Presence,
 };
 use crate::{
-    bus::{Bus, Message, Revocation, Topic},
+    bus::{Bus, Message, Revocation, Source, Topic},
+    clock::Clock,
     domain::{AgentRef, Entry, Lane, Who},
     ids::{ConversationId, ProjectId, SessionId},
     log::Log,
@@ -33,12 +39,21 @@ use crate::{
     tasks::Tasks,
 };
 
+/// How many holes are filled from the log at a time.
+const REPAIRS: usize = 16;
+
 /// The sessions of this node and what they listen to. Shared by all.
 #[derive(Debug)]
 pub struct Hub {
     presence: Presence,
     heads: Heads,
+    checks: Checks,
+    inboxes: Inboxes,
+    /// Who may read the log to fill a hole: after an outage all listeners may have one.
+    repairs: Semaphore,
     log: Log,
+    bus: Bus,
+    clock: Clock,
     tasks: Tasks,
 }
 
@@ -81,10 +96,23 @@ impl Drop for Stay {
 
 impl Hub {
     /// A hub that listens to `bus` and repairs holes from `log`.
-    pub fn start(log: Log, bus: &Bus, tasks: Tasks) -> Arc<Self> {
-        let hub = Arc::new(Self { presence: Presence::default(), heads: Heads::default(), log, tasks });
+    pub fn start(log: Log, bus: Bus, clock: Clock, tasks: Tasks) -> Arc<Self> {
+        let hub = Arc::new(Self {
+            presence: Presence::default(),
+            heads: Heads::default(),
+            checks: Checks::default(),
+            inboxes: Inboxes::default(),
+            repairs: Semaphore::new(REPAIRS),
+            log,
+            bus,
+            clock,
+            tasks,
+        });
         let sink = Arc::clone(&hub);
-        bus.attach(Arc::new(move |topic, message, _| sink.receive(&topic, message)));
+        hub.bus.attach(Arc::new(move |topic, message, source| sink.receive(&topic, message, source)));
+        if hub.bus.is_shared() {
+            hub.check_in_background();
+        }
         hub
     }
 
@@ -110,7 +138,7 @@ impl Hub {
 
     /// Adds a session to a topic without a sequence. Again for one that is in: nothing.
     pub fn listen(&self, member: &Arc<Member>, topic: Topic) {
-        if self.presence.join(topic, |channel| channel.join_new(member, 0)) {
+        if self.join(topic, |channel| channel.join_new(member, 0)) {
             member.topics.lock().push(topic);
         }
     }
@@ -123,7 +151,7 @@ impl Hub {
             return false;
         }
         let topic = lane_topic(conversation, lane);
-        self.presence.join(topic, |channel| channel.join(member));
+        self.join(topic, |channel| channel.join(member));
         let mut topics = member.topics.lock();
         if !topics.contains(&topic) {
             topics.push(topic);
@@ -185,6 +213,19 @@ impl Hub {
         self.presence.members(|_| true).iter().map(|member| member.outbox.bytes()).sum()
     }
 
+    /// Lets somebody join a topic; its first listener makes that other nodes are heard on it.
+    fn join<T>(&self, topic: Topic, join: impl FnOnce(&mut Channel) -> T) -> T {
+        self.presence.join(topic, |channel| {
+            let is_first = channel.is_empty();
+            let joined = join(channel);
+            // Under the channel's lock, so that what is wanted changes in the order of coming and going.
+            if is_first && !channel.is_empty() {
+                self.bus.want(topic);
+            }
+            joined
+        })
+    }
+
     fn leave(&self, member: &Member) {
         self.presence.remove(member);
         metrics::gauge!("deskbell_sessions", "kind" => kind(member)).decrement(1);
@@ -196,7 +237,12 @@ impl Hub {
 
     fn part(&self, member: &Member, topic: &Topic) {
         let Some(channel) = self.presence.channel(topic) else { return };
-        let left = channel.lock().leave(member.number);
+        let mut listeners = channel.lock();
+        let left = listeners.leave(member.number);
+        if left && listeners.is_empty() {
+            self.bus.unwant(*topic);
+        }
+        drop(listeners);
         drop(channel);
         self.presence.prune(topic);
         if let (true, Topic::Desk(conversation)) = (left, topic) {
@@ -205,11 +251,11 @@ impl Hub {
     }
 
     /// What the bus says. Called in the order of publication; must not block.
-    fn receive(self: &Arc<Self>, topic: &Topic, message: &Message) {
+    fn receive(self: &Arc<Self>, topic: &Topic, message: &Message, source: Source) {
         metrics::counter!("deskbell_bus_receives_total").increment(1);
         match message {
             Message::Entries { epoch, entries } => self.receive_entries(topic, epoch, entries),
-            Message::Head(head) => self.heads.changed(self, head),
+            Message::Head(head) => self.receive_head(head, source),
             Message::Read { conversation, by, seq } => {
                 let update = server::ReadUpdate { conversation: *conversation, by: *by, seq: *seq };
                 let of = StateOf::Read(conversation.as_uuid(), who_uuid(*by));
@@ -239,8 +285,7 @@ impl Hub {
             Message::Moved { conversation } => self.part_moved(topic, *conversation),
             Message::Notice { level, text } => self.notify(topic, server::Notice { level: *level, text: text.clone() }),
             Message::Revoked(revocation) => self.revoke(revocation),
-            // Without other nodes, everything is heard.
-            Message::Missed => {}
+            Message::Missed => self.check(topic),
         }
     }
 
@@ -278,7 +323,7 @@ impl Hub {
         let members = own.lock().members();
         let thread = Topic::Thread(conversation);
         for member in members {
-            if self.presence.join(thread, |channel| channel.join_new(&member, 0)) {
+            if self.join(thread, |channel| channel.join_new(&member, 0)) {
                 member.topics.lock().push(thread);
             }
             if !self.presence.contains(member.number) {
@@ -337,11 +382,10 @@ impl Hub {
         metrics::counter!("deskbell_gaps_repaired_total").increment(1);
         let (hub, epoch) = (Arc::clone(self), epoch.to_owned());
         self.tasks.spawn(async move {
-            let missed = hub.log.read_after(lane.0, lane.1, gap.last, RESUME_ENTRIES).await;
-            let entries = match missed {
-                Ok(entries) if (entries.len() as u64) < RESUME_ENTRIES => entries,
-                _ => return gap.member.outbox.end(CloseCode::Resync),
-            };
+            let Some(entries) = hub.read_missed(lane, &gap).await else { return };
+            if entries.len() as u64 >= RESUME_ENTRIES {
+                return gap.member.outbox.end(CloseCode::Resync);
+            }
             let mut last = gap.last;
             for entry in &entries {
                 gap.member.outbox.push(encode_entry(entry, &epoch));
@@ -349,6 +393,22 @@ impl Hub {
             }
             hub.go_on(&gap.member, lane, &epoch, last);
         });
+    }
+}
+
+impl Hub {
+    /// What the log has after a gap's last entry; asked until it answers, or the listener is gone.
+    async fn read_missed(&self, lane: (ConversationId, Lane), gap: &Gap) -> Option<Vec<Entry>> {
+        while self.presence.contains(gap.member.number) && !self.tasks.is_stopping() {
+            let turn = self.repairs.acquire().await.ok()?;
+            match self.log.read_after(lane.0, lane.1, gap.last, RESUME_ENTRIES).await {
+                Ok(entries) => return Some(entries),
+                Err(error) => tracing::debug!(%error, "a hole can't be filled now; tried again"),
+            }
+            drop(turn);
+            tokio::time::sleep(checking::RETRY).await;
+        }
+        None
     }
 }
 

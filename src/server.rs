@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::signals::Signals;
 use crate::{
-    bus::Bus,
+    bus::{self, Bus},
     clock::Clock,
     config::{Config, Limits, Origin},
     desk::{
@@ -65,6 +65,9 @@ pub enum Error {
     /// The log can't be opened.
     #[error("open the log: {0}")]
     Log(#[from] log::Error),
+    /// Other nodes can't be reached.
+    #[error(transparent)]
+    Bus(#[from] bus::Error),
     /// Accounts or keys can't be read.
     #[error("read the accounts: {0}")]
     Accounts(#[from] accounts::Error),
@@ -102,6 +105,7 @@ struct Node {
     tls: Option<Arc<Tls>>,
     gate: Arc<Gate>,
     log: Log,
+    bus: Bus,
     sessions: Arc<session::Context>,
     tasks: Tasks,
     own_origins: Vec<Origin>,
@@ -162,8 +166,9 @@ impl Node {
         let limits = Arc::new(config.limits.clone());
         let tls = config.tls.clone().map(|files| Tls::open(files, &limits)).transpose()?;
         let metrics = Metrics::start().map_err(|error| Error::Metrics(error.to_string()))?;
-        let (clock, tasks, bus) = (Clock::system(), Tasks::new(), Bus::local());
+        let (clock, tasks) = (Clock::system(), Tasks::new());
         let log = Log::open(log_options(config, OpenAs::Server), clock.clone(), &tasks).await?;
+        let bus = open_bus(config, &log, &clock, &tasks).await?;
         let options = accounts::Options {
             token_ttl_s: config.token_ttl_s,
             own_origins: own_origins.clone(),
@@ -171,8 +176,8 @@ impl Node {
         };
         warn_of(config, &clock);
         let accounts = Arc::new(Accounts::open(log.clone(), bus.clone(), clock.clone(), options).await?);
-        let hub = Hub::start(log.clone(), &bus, tasks.clone());
-        let desk = Desk::start(log.clone(), bus, clock.clone(), tasks.clone(), &limits);
+        let hub = Hub::start(log.clone(), bus.clone(), clock.clone(), tasks.clone());
+        let desk = Desk::start(log.clone(), bus.clone(), clock.clone(), tasks.clone(), &limits);
         let gate = Gate::new(Arc::clone(&limits), config.trusted_proxies.clone(), clock.clone());
         let sessions = Arc::new(session::Context {
             desk,
@@ -183,8 +188,17 @@ impl Node {
             tasks: tasks.clone(),
             drain: CancellationToken::new(),
         });
-        Ok(Self { metrics, limits, tls, gate, log, sessions, tasks, own_origins })
+        Ok(Self { metrics, limits, tls, gate, log, bus, sessions, tasks, own_origins })
     }
+}
+
+/// The bus that a configuration names. One that can't be reached is an error, never a node that works alone beside others.
+async fn open_bus(config: &Config, log: &Log, clock: &Clock, tasks: &Tasks) -> Result<Bus, Error> {
+    if !config.has_redis() {
+        return Ok(Bus::local());
+    }
+    let secret = log.secret("bus").await?;
+    Ok(Bus::connect(&config.redis_url, &secret, clock.clone(), tasks).await?)
 }
 
 /// Says what of the certificate works today and should be looked at.
@@ -240,7 +254,12 @@ impl Prepared {
             demo,
         };
         let edge = Edge::new(Arc::clone(&node.sessions), Arc::clone(&node.gate), node.tasks.clone(), site);
-        let health = Admin { log: node.log.clone(), metrics: node.metrics.clone(), drain: node.sessions.drain.clone() };
+        let health = Admin {
+            log: node.log.clone(),
+            bus: node.bus.health(),
+            metrics: node.metrics.clone(),
+            drain: node.sessions.drain.clone(),
+        };
         let end = CancellationToken::new();
         node.listen(public.listener, edge.routes(), Some(&node.gate), &node.sessions.drain, &end);
         // Readiness is asked for until the last moment: the admin listener stays open while the public one drains.

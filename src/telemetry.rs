@@ -62,6 +62,15 @@ const COUNTERS: &[(&str, Unit, &str)] = &[
     ("deskbell_gaps_repaired_total", Unit::Count, "holes in a sequence healed from the log"),
     ("deskbell_bus_publishes_total", Unit::Count, "messages given to the bus"),
     ("deskbell_bus_receives_total", Unit::Count, "messages taken from the bus"),
+    ("deskbell_bus_remote_total", Unit::Count, "messages of other nodes, of those taken from the bus"),
+    ("deskbell_bus_lost_total", Unit::Count, "messages dropped between nodes and read from the log instead, by where"),
+    ("deskbell_bus_skipped_total", Unit::Count, "messages of others that were not taken, by why"),
+    ("deskbell_bus_reconnects_total", Unit::Count, "connections to Redis made again, by connection"),
+    (
+        "deskbell_bus_head_checks_total",
+        Unit::Count,
+        "conversations looked up in the log because messages may have been missed",
+    ),
     ("deskbell_pings_total", Unit::Count, "pings to silent clients"),
     ("deskbell_closes_total", Unit::Count, "sockets closed by the server, by reason"),
     ("deskbell_refusals_total", Unit::Count, "how often each limit held"),
@@ -76,9 +85,12 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     ("deskbell_outbox_bytes", Unit::Bytes, "bytes waiting to be written to clients"),
     ("deskbell_open_file_descriptors", Unit::Count, "file descriptors in use"),
     ("deskbell_resident_bytes", Unit::Bytes, "memory in use"),
+    ("deskbell_bus_deaf", Unit::Count, "1 while other nodes are not heard"),
+    ("deskbell_bus_channels", Unit::Count, "channels of Redis that are subscribed"),
     ("deskbell_draining", Unit::Count, "1 while the node is being stopped"),
 ];
 const HISTOGRAMS: &[(&str, Unit, &str)] = &[
+    ("deskbell_bus_probe_seconds", Unit::Seconds, "from a word to this node itself to its return by Redis"),
     ("deskbell_append_seconds", Unit::Seconds, "from an append to its commit"),
     ("deskbell_commit_seconds", Unit::Seconds, "one commit"),
     ("deskbell_commit_group_entries", Unit::Count, "entries in one commit"),

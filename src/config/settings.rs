@@ -38,7 +38,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "\"sqlite\" keeps everything in data_dir/deskbell.db. Nothing else is supported by this version.",
         show: |config| quoted(if config.database_url.reveal() == "sqlite" { "sqlite" } else { "****" }),
     },
-    Setting { key: "redis.url", doc: "Several nodes: not supported by this version. Empty.", show: |_| quoted("") },
+    Setting {
+        key: "redis.url",
+        doc: "Several nodes: the Redis 7+ that they share, redis://[user:password@]host[:port], rediss:// with TLS. \
+              Empty: one node.",
+        show: |config| quoted(if config.has_redis() { "****" } else { "" }),
+    },
     Setting {
         key: "tls.cert_file",
         doc: "The certificate chain, PEM. A changed file is taken up without a restart.",

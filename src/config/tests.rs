@@ -33,7 +33,7 @@ fn all_mistakes_are_told_at_once() {
     for part in [
         "plain HTTP to the network",
         "lisen is no setting (test.toml); did you mean listen?",
-        "redis.url is not supported",
+        "redis.url is for several nodes, and a SQLite file serves one",
         "tokens.ttl_s takes a whole number from 60 to 3600",
         "/nowhere/cert.pem is alone",
         "come together",

@@ -10,15 +10,18 @@ use axum::{
     routing::get,
 };
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
-use crate::{log::Log, telemetry::Metrics};
+use crate::{bus::Health, log::Log, telemetry::Metrics};
 
 /// What the admin listener looks at.
 pub struct Admin {
     /// Whether it takes writes decides readiness.
     pub log: Log,
+    /// A node that does not hear the others is not ready: what they commit reaches its sessions late.
+    pub bus: watch::Receiver<Health>,
     /// What `/metrics` shows.
     pub metrics: Metrics,
     /// A node that is being stopped is not ready.
@@ -27,9 +30,11 @@ pub struct Admin {
 
 /// Whether the node may be given traffic.
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the answer's fields: each is a question of its own")]
 struct Readiness {
     ready: bool,
     log_writable: bool,
+    bus_subscribed: bool,
     draining: bool,
 }
 
@@ -46,9 +51,10 @@ pub fn routes(admin: Admin) -> Router {
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let draining = admin.drain.is_cancelled();
     let log_writable = admin.log.is_writable().await;
-    let ready = log_writable && !draining;
+    let bus_subscribed = *admin.bus.borrow() == Health::Listening;
+    let ready = log_writable && bus_subscribed && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, log_writable, draining }))
+    (status, Json(Readiness { ready, log_writable, bus_subscribed, draining }))
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {

@@ -33,8 +33,17 @@ struct Listener {
 enum Place {
     /// It has everything up to and including this `seq`.
     At(u64),
-    /// It reads the log; what comes meanwhile is held, by `seq`.
-    CatchingUp(BTreeMap<u64, Utf8Bytes>),
+    /// It reads the log.
+    CatchingUp(Held),
+}
+
+/// What came while a listener reads the log.
+#[derive(Debug, Default)]
+struct Held {
+    /// Entries, by `seq`.
+    frames: BTreeMap<u64, Utf8Bytes>,
+    /// What the log was seen to reach meanwhile, on a check that may be newer than what the listener reads.
+    reached: u64,
 }
 
 /// A listener that missed something: repair reads the log after `last`.
@@ -51,7 +60,7 @@ impl Channel {
 
     /// Adds `member`, for whom entries are held until [`Channel::go_on`]. Again for one that is in: it starts anew.
     pub(super) fn join(&mut self, member: &Arc<Member>) {
-        self.put(member, Place::CatchingUp(BTreeMap::new()));
+        self.put(member, Place::CatchingUp(Held::default()));
     }
 
     /// Adds `member`, who has everything up to `last`, unless it is in.
@@ -82,10 +91,15 @@ impl Channel {
             }
         };
         let mut gap = None;
-        for (seq, frame) in held {
+        for (seq, frame) in held.frames {
             gap = gap.or(listener.take(seq, &frame));
         }
-        gap
+        gap.or_else(|| listener.reach(held.reached))
+    }
+
+    /// The log reaches `seq`: returns those who have less.
+    pub(super) fn behind(&mut self, seq: u64) -> Vec<Gap> {
+        self.listeners.iter_mut().filter_map(|listener| listener.reach(seq)).collect()
     }
 
     /// Brings entry `seq` to everyone, and returns those who missed one before it.
@@ -141,15 +155,32 @@ impl Listener {
             Place::At(last) if seq <= *last => None,
             Place::At(last) => {
                 let gap = Gap { member: Arc::clone(&self.member), last: *last };
-                self.place = Place::CatchingUp(BTreeMap::from([(seq, frame.clone())]));
+                let frames = BTreeMap::from([(seq, frame.clone())]);
+                self.place = Place::CatchingUp(Held { frames, reached: 0 });
                 Some(gap)
             }
-            Place::CatchingUp(held) if held.len() < MAX_HELD => {
-                held.insert(seq, frame.clone());
+            Place::CatchingUp(held) if held.frames.len() < MAX_HELD => {
+                held.frames.insert(seq, frame.clone());
                 None
             }
             Place::CatchingUp(_) => {
                 self.member.outbox.end(CloseCode::Resync);
+                None
+            }
+        }
+    }
+
+    /// The log reaches `seq`. One that reads it now may have begun before that: it is looked at again when it is through.
+    fn reach(&mut self, seq: u64) -> Option<Gap> {
+        match &mut self.place {
+            Place::At(last) if seq <= *last => None,
+            Place::At(last) => {
+                let gap = Gap { member: Arc::clone(&self.member), last: *last };
+                self.place = Place::CatchingUp(Held::default());
+                Some(gap)
+            }
+            Place::CatchingUp(held) => {
+                held.reached = held.reached.max(seq);
                 None
             }
         }

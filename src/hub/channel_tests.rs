@@ -53,6 +53,27 @@ fn a_hole_is_told_once_and_heals() {
 }
 
 #[test]
+fn who_is_behind_the_log_is_told_once_and_heals() {
+    let (mut channel, here, there) = (Channel::default(), member(1), member(2));
+    channel.join_new(&here, 3);
+    channel.join_new(&there, 5);
+    let lasts = |gaps: Vec<Gap>| gaps.iter().map(|gap| (gap.member.number, gap.last)).collect::<Vec<_>>();
+    assert_eq!(lasts(channel.behind(5)), vec![(1, 3)]);
+    assert_eq!(lasts(channel.behind(5)), vec![]);
+    assert!(channel.go_on(1, 5).is_none());
+    assert_eq!(lasts(channel.behind(5)), vec![]);
+}
+
+#[test]
+fn one_that_read_the_log_before_a_check_did_reads_it_again() {
+    let (mut channel, member) = (Channel::default(), member(1));
+    channel.join(&member);
+    assert!(channel.behind(6).is_empty());
+    assert_eq!(channel.go_on(1, 5).map(|gap| gap.last), Some(5));
+    assert!(channel.go_on(1, 6).is_none());
+}
+
+#[test]
 fn one_that_holds_too_much_starts_over() {
     let (mut channel, member) = (Channel::default(), member(1));
     channel.join(&member);

@@ -4,6 +4,7 @@
 //! another of the same map under a guard. Both have frozen servers in production.
 
 use std::{
+    collections::HashSet,
     net::IpAddr,
     sync::{
         Arc,
@@ -18,7 +19,7 @@ use super::{channel::Channel, outbox::Outbox};
 use crate::{
     bus::Topic,
     domain::{AgentRef, Who},
-    ids::{AgentId, ProjectId, SessionId, VisitorId},
+    ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
 };
 
 /// Who is at the other end of a session.
@@ -141,6 +142,15 @@ impl Presence {
     /// The channel of `topic`, if anyone listens.
     pub(super) fn channel(&self, topic: &Topic) -> Option<Arc<Mutex<Channel>>> {
         self.channels.get(topic).map(|channel| Arc::clone(channel.value()))
+    }
+
+    /// All conversations to which somebody listens.
+    pub(super) fn conversations(&self) -> HashSet<ConversationId> {
+        let conversation = |topic: &Topic| match topic {
+            Topic::Thread(conversation) | Topic::Desk(conversation) => Some(*conversation),
+            _ => None,
+        };
+        self.channels.iter().filter_map(|channel| conversation(channel.key())).collect()
     }
 
     /// Lets `enter` add to the channel of `topic`, made if there is none. Under the map's guard, so that the channel can't

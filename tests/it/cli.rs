@@ -17,7 +17,7 @@ async fn every_mistake_of_a_configuration_is_told_at_once() {
         .text("listen", "nowhere")
         .text("log.format", "poem")
         .text("public_url", "http://chat.example.org")
-        .text("redis.url", "redis://localhost")
+        .text("redis.url", "localhost:6379")
         .text("database.url", "mysql://x")
         .text("tls.cert_file", "/nowhere/cert.pem")
         .set("tokens.ttl_s", 5)

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod accounts;
+mod bus;
 mod cli;
 mod faults;
 mod frames;

@@ -6,6 +6,7 @@ mod client;
 mod http;
 mod link;
 mod people;
+mod redis;
 mod server;
 mod stream;
 
@@ -16,6 +17,7 @@ pub(crate) use self::{
     http::{Answer, Request},
     link::Link,
     people::{Agent, PASSWORD, Project},
+    redis::Redis,
     server::{Server, Setup, open_database},
     stream::{Stream, certificate, tls_client},
 };
