@@ -164,3 +164,18 @@ impl Presence {
         self.channels.remove_if(topic, |_, channel| channel.lock().is_empty());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ConversationId;
+
+    #[test]
+    fn an_empty_channel_goes_though_somebody_looks_at_it() {
+        let (presence, topic) = (Presence::default(), Topic::Thread(ConversationId::generate()));
+        presence.join(topic, |_| ());
+        let looking = presence.channel(&topic);
+        presence.prune(&topic);
+        assert!(looking.is_some() && presence.channel(&topic).is_none());
+    }
+}

@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server, fresh, until};
+use crate::support::{Answer, Server, Setup, fresh, until};
 
 /// A moment `seconds` from now, as a token says it.
 fn in_seconds(seconds: i64) -> i64 {
@@ -48,6 +48,30 @@ async fn a_signed_identity_names_the_visitor_everywhere_the_same() {
     let chat = visitor.rings("Hello").await;
     let card = server.agent("Grace").await.watches(&chat).await["visitor"].clone();
     assert_eq!((&card["identified"], &card["email"]), (&json!(true), &json!("ada@example.org")));
+}
+
+#[tokio::test]
+async fn all_of_many_earlier_conversations_are_the_identified_visitors() {
+    let mut setup = Setup::new();
+    setup.limit("writes_per_second", 100_000).limit("write_burst", 100_000);
+    let server = setup.start().await;
+    let anonymous = server.session(&server.project).await;
+    let mut visitor = server.join(anonymous["token"].as_str().unwrap()).await;
+    let mut chats = Vec::new();
+    for n in 0..51 {
+        let chat = visitor.rings(&n.to_string()).await;
+        visitor.closes(&chat).await;
+        chats.push(chat);
+    }
+    let identity = hs256(&server.project.identity_secret, &ada());
+    let asked = json!({"project": server.project.public_key, "resume": anonymous["resume"], "identity": identity});
+    let session = server.ask_session(&asked).await.with_status(201).json();
+    let mut ada = server.join(session["token"].as_str().unwrap()).await;
+    for chat in &chats {
+        assert_eq!(ada.history(chat, "thread").await.len(), 2, "{chat}");
+    }
+    let old = json!({"type": "history", "conversation": chats[0]});
+    assert_eq!(visitor.refusal(old).await, "not_found", "who it was before has none of them");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Who is here: colleagues to agents, a count to visitors.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::{Server, until, within};
 
 #[tokio::test]
 async fn visitors_hear_how_many_are_online_and_no_more() {
@@ -52,7 +54,7 @@ async fn connect_lists_all_colleagues_but_the_disabled() {
     let gone = server.hire("Gone").await;
     server.cli(["agent", "disable", "--agent", &gone.id]).await.text();
     let _viewer = server.hire_as(&server.project, "Vera", "viewer", &["--capacity", "3"]).await;
-    let agents = crate::support::until("the list is up to date", || async {
+    let agents = until("the list is up to date", || async {
         let grace = server.agent("Grace").await;
         let agents = grace.hello["agents"].as_array().unwrap().clone();
         (!agents.iter().any(|agent| agent["name"] == "Gone")).then_some(agents)
@@ -61,4 +63,28 @@ async fn connect_lists_all_colleagues_but_the_disabled() {
     let find = |name: &str| agents.iter().find(|agent| agent["name"] == name).unwrap();
     assert_eq!((&find("Alan")["status"], &find("Alan")["capacity"]), (&json!("offline"), &json!(5)));
     assert_eq!((&find("Vera")["role"], &find("Vera")["capacity"]), (&json!("viewer"), &json!(3)));
+}
+
+#[tokio::test]
+async fn who_leaves_while_it_says_its_page_looks_at_none() {
+    let server = Server::start().await;
+    let mut grace = server.agent("Grace").await;
+    for n in 0..20 {
+        let mut visitor = server.visitor().await;
+        let chat = visitor.rings(&n.to_string()).await;
+        let page = json!({"url": "https://shop.example/cart", "title": "Cart"});
+        grace.watches(&chat).await;
+        // Nothing unread is left behind: else the connection would be reset, and the page with it.
+        visitor.heard().await;
+        visitor.say(json!({"type": "page", "page": page})).await;
+        drop(visitor);
+        grace.hears_event("page").await;
+        let watch = json!({"type": "watch", "conversation": chat});
+        within("it looks at no page", async {
+            while grace.answer_to(watch.clone()).await["visitor"].get("page").is_some() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
 }
