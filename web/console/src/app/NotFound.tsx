@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useT } from "../i18n/locale.ts";
-import css from "../setup/SetupPage.module.css";
 import { Notice } from "../ui/Notice.tsx";
+import css from "../ui/Page.module.css";
 
 /** An address that leads nowhere. */
 export function NotFound() {

@@ -1,6 +1,8 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, redirect } from "@tanstack/react-router";
+import { lazy } from "react";
 import { InboxPage } from "../inbox/InboxPage.tsx";
 import { searchOf } from "../inbox/view.ts";
+import { ErrorPage } from "./ErrorPage.tsx";
 import { Gate } from "./Gate.tsx";
 import { NotFound } from "./NotFound.tsx";
 
@@ -22,16 +24,14 @@ const inbox = createRoute({
 
 const conversation = createRoute({ getParentRoute: () => inbox, path: "$conversation" });
 
-const setup = createRoute({
-  getParentRoute: () => root,
-  path: "/c/setup",
-  component: lazyRouteComponent(() => import("../setup/SetupPage.tsx"), "SetupPage"),
-});
+// Not the router's own way to load it, which loads the page anew when it fails, also while the server is away.
+const SetupPage = lazy(async () => ({ default: (await import("../setup/SetupPage.tsx")).SetupPage }));
+const setup = createRoute({ getParentRoute: () => root, path: "/c/setup", component: SetupPage });
 
 /** All addresses of the console. */
 export function makeRouter() {
   const routeTree = root.addChildren([index, console_, inboxIndex, inbox.addChildren([conversation]), setup]);
-  return createRouter({ routeTree, defaultPreload: false, scrollRestoration: false });
+  return createRouter({ routeTree, defaultPreload: false, scrollRestoration: false, defaultErrorComponent: ErrorPage });
 }
 
 declare module "@tanstack/react-router" {

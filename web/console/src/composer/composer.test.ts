@@ -1,6 +1,6 @@
 import type { Entry, Sender } from "@deskbell/client";
 import { beforeEach, describe, expect, it } from "vitest";
-import { draftOf, forgetDrafts, fresh, loadDrafts, saveDrafts, setDraft, useDrafts } from "./drafts.ts";
+import { draftOf, forgetDrafts, fresh, loadDrafts, saveDrafts, setDraft, setMode, useDrafts } from "./drafts.ts";
 import { changeSince, holdFor } from "./hold.ts";
 import { lengthOf, LIMIT } from "./length.ts";
 
@@ -31,20 +31,48 @@ describe("drafts", () => {
     expect(draftOf("a", "reply")).toMatchObject({ text: "hello", seen: 3 });
   });
 
+  it("keeps whether a conversation was left in note mode, of the newest two hundred", () => {
+    const modes = () => useDrafts.getState().modes;
+    const reload = (): void => {
+      saveDrafts();
+      loadDrafts("katherine");
+      expect(modes()).toEqual({});
+      loadDrafts("grace");
+    };
+    setMode("a", "note");
+    setMode("b", "note");
+    setMode("b", "reply");
+    reload();
+    expect(modes()).toEqual({ a: "note" });
+    for (let n = 0; n < 200; n++) setMode(`c${n}`, "note");
+    setMode("c0", "note");
+    reload();
+    expect(Object.keys(modes())).toHaveLength(200);
+    expect([modes()["a"], modes()["c0"], modes()["c199"]]).toEqual([undefined, "note", "note"]);
+    setMode("d", "note");
+    reload();
+    expect([modes()["c0"], modes()["c1"]]).toEqual(["note", undefined]);
+  });
+
   it("goes with an explicit sign-out", () => {
     setDraft("a", "reply", "hello", 3);
+    setMode("a", "note");
     saveDrafts();
     forgetDrafts();
     loadDrafts("grace");
     expect(draftOf("a", "reply")).toBeUndefined();
+    expect(useDrafts.getState().modes).toEqual({});
   });
 
   it("drops what is old, and starts empty when storage holds nonsense", () => {
     const now = 100 * DAY_MS;
     expect(Object.keys(fresh({ a: { text: "x", seen: 0, at: now - 15 * DAY_MS }, b: { text: "y", seen: 0, at: now } }, now))).toEqual(["b"]);
-    localStorage.setItem("deskbell.drafts.linus", "{nonsense");
-    loadDrafts("linus");
-    expect(useDrafts.getState().drafts).toEqual({});
+    for (const nonsense of ["{nonsense", "null", "7"]) {
+      localStorage.setItem("deskbell.drafts.linus", nonsense);
+      loadDrafts("nobody");
+      loadDrafts("linus");
+      expect(useDrafts.getState()).toEqual({ owner: "linus", drafts: {}, modes: {} });
+    }
   });
 });
 

@@ -11,6 +11,13 @@ export interface Draft {
   readonly at: number;
 }
 
+/** What is kept over a reload. */
+interface Kept {
+  readonly drafts: Readonly<Record<string, Draft>>;
+  /** The conversations that were left in note mode; all others are replied to. */
+  readonly notes: readonly string[];
+}
+
 interface DraftStore {
   readonly owner: string;
   readonly drafts: Readonly<Record<string, Draft>>;
@@ -33,7 +40,8 @@ let saving: ReturnType<typeof setTimeout> | undefined;
 /** Loads the drafts of one agent. They are kept by agent, so that people who share a device do not see each other's. */
 export function loadDrafts(agent: string, now = Date.now()): void {
   if (useDrafts.getState().owner === agent) return;
-  useDrafts.setState({ owner: agent, drafts: fresh(parse(localStorage.getItem(place(agent))), now), modes: {} });
+  const { drafts, notes } = parse(localStorage.getItem(place(agent)));
+  useDrafts.setState({ owner: agent, drafts: fresh(drafts, now), modes: Object.fromEntries(notes.map((id) => [id, "note"])) });
 }
 
 /** Removes what is kept of this agent; for an explicit sign-out. */
@@ -59,25 +67,34 @@ export function setDraft(conversation: string, mode: Mode, text: string, seen: n
   if (text === "") delete drafts[name(conversation, mode)];
   else drafts[name(conversation, mode)] = { text, seen, at: now };
   useDrafts.setState({ drafts });
-  clearTimeout(saving);
-  saving = setTimeout(saveDrafts, SAVE_MS);
+  saveSoon();
 }
 
-/** Writes the drafts down now. */
+/** Writes drafts and modes down now. */
 export function saveDrafts(): void {
   clearTimeout(saving);
-  const { owner, drafts } = useDrafts.getState();
+  const { owner, drafts, modes } = useDrafts.getState();
   if (owner === "") return;
+  const notes = Object.keys(modes).filter((id) => modes[id] === "note");
+  const kept: Kept = { drafts, notes: notes.slice(-KEEP_COUNT) };
   try {
-    localStorage.setItem(place(owner), JSON.stringify(drafts));
+    localStorage.setItem(place(owner), JSON.stringify(kept));
   } catch {
     // Storage is full or forbidden: the drafts still live as long as the page does.
   }
 }
 
-/** Chooses reply or note for a conversation. */
+/** Chooses reply or note for a conversation; it stays so over a reload. */
 export function setMode(conversation: string, mode: Mode): void {
-  useDrafts.setState(({ modes }) => ({ modes: { ...modes, [conversation]: mode } }));
+  // Taken out first, so that the one chosen last stands last.
+  const { [conversation]: _, ...modes } = useDrafts.getState().modes;
+  useDrafts.setState({ modes: { ...modes, [conversation]: mode } });
+  saveSoon();
+}
+
+function saveSoon(): void {
+  clearTimeout(saving);
+  saving = setTimeout(saveDrafts, SAVE_MS);
 }
 
 /** Drops drafts that are old or too many. */
@@ -87,11 +104,13 @@ export function fresh(drafts: Readonly<Record<string, Draft>>, now: number): Rec
   return Object.fromEntries(kept.slice(0, KEEP_COUNT));
 }
 
-function parse(text: string | null): Record<string, Draft> {
+/** Something unreadable counts as nothing. */
+function parse(text: string | null): Kept {
   try {
-    return (JSON.parse(text ?? "{}") as Record<string, Draft> | null) ?? {};
+    const { drafts = {}, notes = [] } = JSON.parse(text ?? "{}") as Partial<Kept>;
+    return { drafts, notes };
   } catch {
-    return {};
+    return { drafts: {}, notes: [] };
   }
 }
 

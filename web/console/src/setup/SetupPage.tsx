@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
+import css from "../ui/Page.module.css";
 import { SetupGuide } from "./SetupGuide.tsx";
-import css from "./SetupPage.module.css";
 
 /** The set-up guide as a page of its own. */
 export function SetupPage() {

@@ -1,4 +1,7 @@
-import { lazy, Suspense, useEffect } from "react";
+import { Component, lazy, Suspense, useEffect } from "react";
+import { reload } from "../app/reload.ts";
+import { locale } from "../i18n/locale.ts";
+import { toast } from "./toasts.ts";
 import { openDialog, useUi } from "./ui.ts";
 
 const help = async () => ({ default: (await import("./HelpDialog.tsx")).HelpDialog });
@@ -23,8 +26,29 @@ export function Dialogs() {
   if (dialog === null) return null;
   const Shown = WINDOWS[dialog];
   return (
-    <Suspense fallback={null}>
-      <Shown onClose={() => openDialog(null)} />
-    </Suspense>
+    <Boundary key={dialog}>
+      <Suspense fallback={null}>
+        <Shown onClose={() => openDialog(null)} />
+      </Suspense>
+    </Boundary>
   );
+}
+
+/** A window that can't be shown leaves the page as it is: what one was doing goes on. */
+class Boundary extends Component<{ children: React.ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+
+  static getDerivedStateFromError(): { failed: boolean } {
+    return { failed: true };
+  }
+
+  override componentDidCatch(): void {
+    const { t } = locale();
+    openDialog(null);
+    toast("failed", t("error.window"), { label: t("reload"), run: () => reload() });
+  }
+
+  override render(): React.ReactNode {
+    return this.state.failed ? null : this.props.children;
+  }
 }
