@@ -55,6 +55,9 @@ pub struct SessionVisitor {
     pub name: Option<String>,
     /// Whether its site vouches for it.
     pub identified: bool,
+    /// The anonymous visitor that `resume` named: its site vouches for it now, and what it wrote is this visitor's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<VisitorId>,
 }
 
 /// The project, as visitors see it.
@@ -113,6 +116,7 @@ async fn begin(
         origin: origins::of(headers),
     };
     let session = edge.accounts.visitor_session(&asked)?;
+    let was = session.adopts.as_ref().map(|(from, _)| *from);
     if let Some((from, to)) = &session.adopts {
         edge.desk.adopt(*from, to).await?;
     }
@@ -121,7 +125,7 @@ async fn begin(
         token: session.token,
         expires_at: session.expires_at,
         resume: session.resume,
-        visitor: SessionVisitor { id: session.visitor, name: session.name, identified: session.identified },
+        visitor: SessionVisitor { id: session.visitor, name: session.name, identified: session.identified, was },
         project: SessionProject {
             id: session.project.id,
             name: session.project.name.clone(),

@@ -92,7 +92,7 @@ test("a message written without a server outlives a reload, and is sent once whe
   await desk.page.keyboard.press("Escape");
   await page.reload();
   await expect(widget.message(late)).toHaveCount(1);
-  await expect(widget.panel.getByTestId("offline")).toBeVisible();
+  await expect(widget.panel.getByTestId("offline")).toHaveText(/^The chat can’t be reached right now\. It connects by itself/);
 
   await server.restart();
   // As when a laptop is opened again: nobody has to wait for the next try.

@@ -58,6 +58,47 @@ test("what a site can call: look, place, language, who it is, events, and an end
   await desk.close();
 });
 
+test("a stranger whom the site gets to know goes on in the same conversation, without a blink", async ({ open, shop, server }) => {
+  const desk = new Desk(await open("/"));
+  await desk.signIn(server.demo.agents[0]!);
+  const page = await shop();
+  const widget = new Widget(page);
+  await widget.open();
+  const text = `Who am I? ${Date.now()}`;
+  await widget.say(text);
+  await desk.showAll();
+  await desk.openRow(text);
+  await desk.say("You tell me");
+  await expect(widget.message("You tell me")).toHaveCount(1);
+
+  await page.locator("deskbell-chat").evaluate((host, wanted) => {
+    const seen = { all: true };
+    Object.assign(window, { seen });
+    const look = () => (seen.all &&= host.shadowRoot!.textContent!.includes(wanted));
+    new MutationObserver(look).observe(host.shadowRoot!, { subtree: true, childList: true, characterData: true });
+  }, text);
+  const name = `Ada ${Date.now()}`;
+  await call(page, "identify", { token: vouch(server.demo.project.identity_secret, { sub: name, name }) });
+  await expect(desk.page.getByRole("heading", { level: 1, name })).toBeVisible();
+  await widget.say("Ada, of course");
+  await expect(desk.message("Ada, of course")).toHaveCount(1);
+  await desk.say("Hello Ada");
+  await expect(widget.message("Hello Ada")).toHaveCount(1);
+  expect(await page.evaluate(() => (window as unknown as { seen: { all: boolean } }).seen.all)).toBe(true);
+  await desk.close();
+});
+
+test("what the server refuses is told in the visitor's language, and can be taken back", async ({ shop }) => {
+  const page = await shop();
+  await call(page, "locale", "de");
+  await call(page, "open");
+  // The composer leaves out what the server would refuse; a site's own call may not.
+  await call(page, "send", "Guten Tag\u0007");
+  await expect(page.getByText("Diese Nachricht kann so nicht gesendet werden.")).toBeVisible();
+  await page.getByRole("button", { name: "Verwerfen" }).click();
+  await expect(page.getByText("Nicht gesendet")).toHaveCount(0);
+});
+
 test("focus, keys, unread and spoken messages; a lost connection keeps the draft; ended, rated, and taken up again", async ({ open, shop, server }) => {
   test.slow();
   const desk = new Desk(await open("/"));

@@ -204,6 +204,7 @@ async fn what_a_stranger_wrote_is_its_own_once_its_site_knows_it() {
     let asked = json!({"project": server.project.public_key, "resume": anonymous["resume"], "identity": identity});
     let session = server.ask_session(&asked).await.with_status(201).json();
     assert_ne!(session["visitor"]["id"], anonymous["visitor"]["id"]);
+    assert_eq!(session["visitor"]["was"], anonymous["visitor"]["id"], "so that the client keeps what it shows");
     let mut known = server.join(session["token"].as_str().unwrap()).await;
     assert_eq!(known.hello["conversations"][0]["conversation"], chat);
     known.says(&chat, "after signing in").await;
@@ -213,6 +214,12 @@ async fn what_a_stranger_wrote_is_its_own_once_its_site_knows_it() {
     let without = server.ask_session(&back).await.with_status(201).json();
     assert_eq!(without["visitor"]["identified"], false, "who signed out on the site is a stranger again");
     assert_ne!(without["visitor"]["id"], session["visitor"]["id"]);
+    assert_eq!(without["visitor"].get("was"), None);
+    // The next person at the same browser: the one before was somebody of its own.
+    let bob = hs256(&server.project.identity_secret, &json!({"sub": "bob", "exp": ada()["exp"]}));
+    let asked = json!({"project": server.project.public_key, "resume": session["resume"], "identity": bob});
+    let next = server.ask_session(&asked).await.with_status(201).json();
+    assert_eq!((&next["visitor"]["identified"], next["visitor"].get("was")), (&json!(true), None));
 }
 
 #[tokio::test]

@@ -200,6 +200,7 @@ export class Agent extends Session<AgentModel> {
     super.heard(frame);
     if (frame.type !== "inbox") return;
     this.#noted(frame.conversation);
+    this.#lookAnew(frame.conversation);
     const { status, assignee } = frame.conversation;
     if (before?.status !== status || before.assignee !== assignee) this.#recount ??= setTimeout(() => void this.#countAgain(), RECOUNT_MS);
   }
@@ -211,6 +212,12 @@ export class Agent extends Session<AgentModel> {
     if (!mine || unread === 0 || this.#watched.has(conversation) || (this.#notified.get(conversation) ?? 0) >= seq) return;
     this.#notified.set(conversation, seq);
     this.mark("delivered", { conversation, seq });
+  }
+
+  /** Somebody the site knows turned out to be the visitor of what is watched: its card is another. */
+  #lookAnew({ conversation, visitor }: Head): void {
+    const known = this.model.chat(conversation)?.visitor;
+    if (known && known.id !== visitor.id && this.#watched.has(conversation)) void this.#watch(conversation);
   }
 
   async #countAgain(): Promise<void> {

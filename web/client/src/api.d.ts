@@ -1059,6 +1059,8 @@ export interface components {
             readonly identified: boolean;
             /** @description Its name, if its site vouched for one. */
             readonly name?: string;
+            /** @description The anonymous visitor that `resume` named: its site vouches for it now, and what it wrote is this visitor's. */
+            readonly was?: components["schemas"]["VisitorId"];
         };
         /** @description `availability` */
         readonly SetAvailability: {

@@ -141,7 +141,8 @@ export class Visitor extends Session<VisitorModel> {
   protected override async getToken(): Promise<string> {
     const { token, resume, visitor, project } = await this.#session();
     const { owner } = this.model;
-    if (owner !== "" && owner !== visitor.id) this.dispatch({ a: "reset" });
+    // Somebody else starts over; who is only known by name now goes on.
+    if (owner !== "" && owner !== visitor.id && owner !== visitor.was) this.dispatch({ a: "reset" });
     this.dispatch({ a: "profile", profile: { visitor, project }, owner: visitor.id, resume });
     return token;
   }

@@ -189,6 +189,23 @@ describe("watching", () => {
     expect(agents[1]!.conversation("c1").getSnapshot()!.thread.last).toBe(2);
   });
 
+  it("looks anew who the visitor is when a head says that it is another", async () => {
+    const server = new FakeServer();
+    server.begin("c1", ["hi"]);
+    const { agent } = await connectedAgent(server);
+    agent.watch("c1");
+    await pass();
+    const watches = () => server.commands("watch").length;
+    server.socket.say({ type: "inbox", conversation: head("c1", 10, { visitor: { id: "v1" } }) });
+    await pass();
+    expect(watches()).toBe(1);
+    server.overrides.set("watch", ({ conversation }) => ({ conversation, epoch: "k1", status: "open", seq: 1, desk_seq: 0, resumed: true, entries: [], read: { visitor: 0, agent: 0 }, assignee: null, viewing: [], visitor: { id: "v2", name: "Ada", identified: true, fields: {}, conversations: [] } }));
+    server.socket.say({ type: "inbox", conversation: head("c1", 11, { seq: 2, visitor: { id: "v2" } }) });
+    await pass();
+    expect(watches()).toBe(2);
+    expect(agent.conversation("c1").getSnapshot()).toMatchObject({ visitor: { id: "v2", identified: true }, thread: { last: 1 } });
+  });
+
   it("a note goes into the desk lane, a message into the thread", async () => {
     const { agent, chat } = await watching();
     agent.note("c1", "psst");

@@ -165,6 +165,30 @@ describe("who the visitor is", () => {
     expect(tab.storage.items.size).toBe(0);
   });
 
+  it("keeps what it shows, and what waits to be sent, when a stranger turns out to be somebody the site knows", async () => {
+    const { server, visitor, tab } = await connectedVisitor(new FakeServer(), { storage: "tab" });
+    const { conversation } = visitor.open("as nobody");
+    await pass();
+    const texts: string[][] = [];
+    visitor.conversation(conversation).subscribe(() => texts.push(shown(visitor, conversation)));
+    server.mute = true;
+    visitor.send(conversation, "not acknowledged yet");
+    await pass();
+    server.mute = false;
+    server.subject = "v2";
+    server.was = "v1";
+    const done = visitor.identify("jwt-ada");
+    await pass(50);
+    await done;
+    expect(visitor.self.getSnapshot()).toMatchObject({ id: "v2" });
+    expect(visitor.conversations.getSnapshot()).toEqual(["c1"]);
+    expect(texts.every((seen) => seen[0] === "as nobody")).toBe(true);
+    expect(shown(visitor, conversation)).toEqual(["as nobody", "not acknowledged yet"]);
+    expect(stored(server, "c1")).toEqual(["as nobody", "not acknowledged yet"]);
+    expect(server.commands("connect").at(-1)!["resume"]).toHaveLength(1);
+    expect(JSON.parse([...tab.storage.items.values()][0]!)).toMatchObject({ owner: "v2", outbox: [] });
+  });
+
   it("keeps the connection when it is the same person with a newer proof", async () => {
     const { server, visitor } = await connectedVisitor(new FakeServer(), { identity: "jwt-1" });
     const done = visitor.identify("jwt-2");

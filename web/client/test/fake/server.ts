@@ -94,6 +94,8 @@ export class FakeServer {
   mute = false;
   kind: "visitor" | "agent" = "visitor";
   subject = "v1";
+  /** The anonymous visitor whose conversations are now `subject`'s. */
+  was: string | undefined;
   tokenTtlMs = 899_000;
   problem: { status: number; body: Json } | null = null;
   #ids = 0;
@@ -124,7 +126,7 @@ export class FakeServer {
       return answer(200, { token, agent: { id: this.subject, name: "Grace", email: "g@x", role: "agent", capacity: 5 }, project: { id: "p", name: "P", public_key: "pk", origins: [] }, public_url: "https://x" });
     }
     if (url.includes("/v1/agents/")) return answer(204, undefined);
-    return answer(201, { token, expires_at: 0, resume: `resume-${this.subject}`, visitor: { id: this.subject, identified: false }, project: { id: "p", name: "Shop", online: true, sneak_peek: true } });
+    return answer(201, { token, expires_at: 0, resume: `resume-${this.subject}`, visitor: { id: this.subject, identified: this.was !== undefined, was: this.was }, project: { id: "p", name: "Shop", online: true, sneak_peek: true } });
   }) as unknown as typeof fetch;
 
   begin(id: string, texts: string[] = [], from: Entry["from"] = { kind: "agent", id: "a1", name: "Grace" }): FakeConversation {

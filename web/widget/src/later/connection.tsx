@@ -10,7 +10,7 @@ export function ConnectionBar({ chat }: { chat: Chat }) {
   const { t } = chat.language;
   const { state, reason } = chat.visitor.status.getSnapshot();
   const notice = chat.visitor.notice.getSnapshot();
-  // Before the server has ever answered there is no connection that could be lost: down, or this site may not chat with it.
+  // Before the server has ever answered there is no connection that could be lost.
   const known = chat.visitor.profile.getSnapshot() !== null;
   const late = useLate(state === "waiting" || state === "connecting");
   useEffect(() => {
@@ -32,7 +32,7 @@ export function ConnectionBar({ chat }: { chat: Chat }) {
   if (late)
     return (
       <p class="bar" role="status" data-testid="offline">
-        {t(!navigator.onLine ? "offline.bar" : known ? "offline.retrying" : "error.unavailable")}
+        {t(!navigator.onLine ? "offline.bar" : known ? "offline.retrying" : "offline.connecting")}
       </p>
     );
   return notice ? (

@@ -1,6 +1,7 @@
 import type { Failure } from "@deskbell/client";
 import { Fragment, h } from "preact";
 import type { Chat } from "../chat/chat.ts";
+import type { TextKey } from "../i18n/index.ts";
 import { Icon } from "../view/icon.tsx";
 import { Avatar } from "./avatar.tsx";
 import { timeOf } from "./dates.ts";
@@ -51,7 +52,8 @@ export function Message({ chat, row, error }: { chat: Chat; row: MessageRow; err
           )}
         </p>
       )}
-      {error && <p class="why wrong">{error.message}</p>}
+      {/* The server's own words are English; they stand in where there are none here. */}
+      {error && <p class="why wrong">{t(`refused.${error.code}` as TextKey) || error.message}</p>}
     </div>
   );
 }
