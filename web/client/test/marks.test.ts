@@ -152,7 +152,7 @@ describe("an agent's client", () => {
     const { agent } = await connectedAgent(server);
     agent.watch("c1");
     await pass();
-    server.socket.say({ type: "inbox", conversation: head("c1", 2) });
+    server.socket.say({ type: "inbox", conversation: head("c1", 2, { visitor: { id: "v1" } }) });
     await pass(2_000);
     expect(told(server)).toEqual(["c1/1"]);
   });
