@@ -84,6 +84,8 @@ test("by keyboard: move, open, write, look for, close and go on; drafts stay whe
   await desk.showAll();
   await page.keyboard.press("/");
   await page.keyboard.type(tag);
+  // The list of those found, not the one before it: a row's focus goes with its list.
+  await expect(page).toHaveURL(new RegExp(`q=${tag}$`));
   await expect(desk.row("I am")).toHaveCount(3);
   await desk.row("I am Cia").focus();
   await page.keyboard.press("j");

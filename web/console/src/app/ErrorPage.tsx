@@ -18,7 +18,7 @@ export function ErrorPage({ error }: ErrorComponentProps) {
   if (reloading) return <Splash />;
   return (
     <main id="main" className={css.page} tabIndex={-1}>
-      <div role="alert">
+      <div role="alert" className={css.middle}>
         <Notice icon="alert" title={t(missing ? "error.missing" : "error.page")} hint={t(missing ? "error.missing.hint" : "error.page.hint")} heading="h1">
           <Button look="solid" icon="retry" onPress={() => reload()}>
             {t("reload")}
