@@ -166,6 +166,8 @@ pub enum Source {
 pub enum Health {
     /// They are, or there are none.
     Listening,
+    /// They are, but one fell silent without a goodbye: should it be alive, what it commits has to be asked of the log.
+    Doubtful,
     /// They are not: what they commit has to be asked of the log.
     Deaf {
         /// Since when.

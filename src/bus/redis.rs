@@ -8,6 +8,7 @@
 mod backoff;
 mod channel;
 mod envelope;
+mod peers;
 mod publisher;
 mod shared;
 mod subscriber;

@@ -51,7 +51,7 @@ pub fn routes(admin: Admin) -> Router {
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let draining = admin.drain.is_cancelled();
     let log_writable = admin.log.is_writable().await;
-    let bus_subscribed = *admin.bus.borrow() == Health::Listening;
+    let bus_subscribed = !matches!(*admin.bus.borrow(), Health::Deaf { .. });
     let ready = log_writable && bus_subscribed && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, log_writable, bus_subscribed, draining }))

@@ -14,9 +14,9 @@ use crate::{
     log::HEADS,
 };
 
-/// How often the log is asked while other nodes are not heard: what they commit is seen within two seconds.
+/// How often the log is asked while not all other nodes are heard: what they commit is seen within two seconds.
 const POLL: Duration = Duration::from_secs(1);
-/// How often it is asked at any time. A node that Redis cut off does not know that it is not heard, nor do the others.
+/// How often it is asked at any time, should a loss stay unknown to everyone.
 const POLL_ALWAYS: Duration = Duration::from_secs(15);
 /// Over how long the look at all conversations is spread when other nodes are heard again: all nodes look then.
 const SPREAD: Duration = Duration::from_secs(2);
@@ -145,14 +145,14 @@ impl Hub {
     async fn poll(&self) {
         let mut health = self.bus.health();
         loop {
-            let is_deaf = *health.borrow_and_update() != Health::Listening;
-            if is_deaf {
+            let is_unsure = *health.borrow_and_update() != Health::Listening;
+            if is_unsure {
                 self.check_all();
             }
-            let wait = if is_deaf { POLL } else { POLL_ALWAYS };
+            let wait = if is_unsure { POLL } else { POLL_ALWAYS };
             tokio::select! {
                 changed = health.changed() => if changed.is_err() { return std::future::pending().await },
-                () = tokio::time::sleep(wait) => if !is_deaf { self.check_all() },
+                () = tokio::time::sleep(wait) => if !is_unsure { self.check_all() },
             }
         }
     }

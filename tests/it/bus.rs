@@ -74,7 +74,7 @@ impl Node {
     }
 
     fn hears(&self) -> bool {
-        *self.bus.health().borrow() == Health::Listening
+        !matches!(*self.bus.health().borrow(), Health::Deaf { .. })
     }
 }
 

@@ -5,8 +5,8 @@
 //! | 1 | version: 1 |
 //! | 16 | the sending node |
 //! | 32 | HMAC-SHA256 with the installation's secret, over all other bytes |
-//! | 1 | kind: `s` said, `p` probe |
-//! | rest | said: JSON of topic and message; probe: its number, 8 bytes |
+//! | 1 | kind: `s` said, `p` probe, `b` beat, `g` goodbye |
+//! | rest | said: JSON of topic and message; probe: its number, 8 bytes; beat and goodbye: nothing |
 //!
 //! A newer version and an unknown kind are skipped, so that two versions can run side by side while one replaces the other.
 
@@ -27,6 +27,8 @@ const KIND: usize = MAC + 32;
 const BODY: usize = KIND + 1;
 const SAID: u8 = b's';
 const PROBE: u8 = b'p';
+const BEAT: u8 = b'b';
+const GOODBYE: u8 = b'g';
 
 /// Seals what this installation's nodes say to each other, and tells what is none of it.
 #[derive(Clone)]
@@ -44,6 +46,10 @@ pub(super) enum Content {
     Said(Topic, Box<Message>),
     /// This node's own probe.
     Probe(u64),
+    /// Another node is there.
+    Beat,
+    /// Another node stops.
+    Goodbye,
 }
 
 /// Why an envelope is skipped; the words stand in a metric.
@@ -112,6 +118,22 @@ impl Seal {
         bytes
     }
 
+    /// An envelope that says that this node is there.
+    pub(super) fn beat(&self) -> Vec<u8> {
+        self.bare(BEAT)
+    }
+
+    /// An envelope that says that this node stops.
+    pub(super) fn goodbye(&self) -> Vec<u8> {
+        self.bare(GOODBYE)
+    }
+
+    fn bare(&self, kind: u8) -> Vec<u8> {
+        let mut bytes = self.begun(kind);
+        self.sign(&mut bytes);
+        bytes
+    }
+
     fn begun(&self, kind: u8) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1_024);
         bytes.push(VERSION);
@@ -145,16 +167,18 @@ impl Seal {
         }
         let node = Uuid::from_slice(&bytes[NODE..MAC]).map(NodeId::from).map_err(|_| Skip::Forged)?;
         let body = &bytes[BODY..];
-        match (bytes[KIND], node == self.node) {
-            (PROBE, true) => body.try_into().map(|number| (node, Content::Probe(u64::from_be_bytes(number)))),
-            (SAID, false) => match serde_json::from_slice::<Opened>(body) {
-                Ok(letter) => return Ok((node, Content::Said(letter.topic, Box::new(letter.message)))),
-                Err(_) => return Err(Skip::Unknown),
-            },
-            (SAID, true) => return Err(Skip::Own),
+        let content = match (bytes[KIND], node == self.node) {
+            (PROBE, true) => Content::Probe(u64::from_be_bytes(body.try_into().map_err(|_| Skip::Unknown)?)),
+            (SAID | BEAT | GOODBYE, true) => return Err(Skip::Own),
+            (SAID, false) => {
+                let letter: Opened = serde_json::from_slice(body).map_err(|_| Skip::Unknown)?;
+                Content::Said(letter.topic, Box::new(letter.message))
+            }
+            (BEAT, false) => Content::Beat,
+            (GOODBYE, false) => Content::Goodbye,
             _ => return Err(Skip::Unknown),
-        }
-        .map_err(|_| Skip::Unknown)
+        };
+        Ok((node, content))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use redis::{Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection};
@@ -14,6 +15,9 @@ use crate::bus::{Message, Topic};
 /// The most messages in one write.
 const BATCH: usize = 512;
 
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// What waits to be published.
 #[derive(Debug)]
 pub(super) enum Outgoing {
@@ -21,6 +25,8 @@ pub(super) enum Outgoing {
     Said(Topic, Message),
     /// A word to this node itself.
     Probe,
+    /// A word to all nodes that this one is there.
+    Beat,
 }
 
 /// Publishes what is queued, until the program stops.
@@ -57,6 +63,18 @@ impl Publisher {
             metrics::counter!("deskbell_bus_reconnects_total", "connection" => "publish").increment(1);
             self.connection = connection;
         }
+        self.say_goodbye().await;
+    }
+
+    /// Others need not mind this node's silence.
+    async fn say_goodbye(&mut self) {
+        let mut pipeline = Pipeline::with_capacity(1);
+        add_to_all(&mut pipeline, &self.shared, &self.shared.seal.goodbye());
+        match tokio::time::timeout(GOODBYE, send(&mut self.connection, &pipeline)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "no goodbye to other nodes"),
+            Err(late) => tracing::debug!(%late, "no goodbye to other nodes"),
+        }
     }
 
     async fn serve(&mut self) -> Ended {
@@ -88,6 +106,7 @@ impl Publisher {
             match outgoing {
                 Outgoing::Said(topic, message) => add(&mut pipeline, &self.shared, *topic, message),
                 Outgoing::Probe => add_probe(&mut pipeline, &self.shared),
+                Outgoing::Beat => add_to_all(&mut pipeline, &self.shared, &self.shared.seal.beat()),
             }
         }
         send(&mut self.connection, &pipeline).await
@@ -145,6 +164,10 @@ fn add(pipeline: &mut Pipeline, shared: &Shared, topic: Topic, message: &Message
 fn add_probe(pipeline: &mut Pipeline, shared: &Shared) {
     let channel = Channel::Node(shared.seal.node()).name(&shared.seal.prefix);
     add_envelope(pipeline, &channel, &shared.probe());
+}
+
+fn add_to_all(pipeline: &mut Pipeline, shared: &Shared, envelope: &[u8]) {
+    add_envelope(pipeline, &Channel::All.name(&shared.seal.prefix), envelope);
 }
 
 fn add_envelope(pipeline: &mut Pipeline, channel: &str, envelope: &[u8]) {

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::{
     envelope::{Content, Seal, Skip},
+    peers::Peers,
     wanted::Wanted,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
     pub(super) wanted: Wanted,
+    pub(super) peers: Peers,
     /// Something was dropped on the way out since the other nodes were told so.
     pub(super) lost: AtomicBool,
     /// Something was dropped on the way in since this node's parts were told so.
@@ -60,6 +62,7 @@ impl Shared {
             clock,
             tasks,
             wanted: Wanted::default(),
+            peers: Peers::default(),
             lost: AtomicBool::new(false),
             overflowed: AtomicBool::new(false),
             sooner: Notify::new(),
@@ -108,6 +111,7 @@ impl Shared {
         match self.seal.open(bytes) {
             Ok((node, Content::Said(topic, message))) => {
                 metrics::counter!("deskbell_bus_remote_total").increment(1);
+                self.peers.heard(node);
                 self.local.deliver(topic, &message, Source::Node(node));
             }
             Ok((_, Content::Probe(number))) => {
@@ -115,6 +119,8 @@ impl Shared {
                     metrics::histogram!("deskbell_bus_probe_seconds").record(sent.elapsed());
                 }
             }
+            Ok((node, Content::Beat)) => self.peers.heard(node),
+            Ok((node, Content::Goodbye)) => self.peers.gone(node),
             Err(Skip::Own) => {}
             Err(skip) => self.skipped(skip),
         }
@@ -136,7 +142,7 @@ impl Shared {
 
     /// From now on other nodes are heard, or not.
     pub(super) fn set_health(&self, health: Health) {
-        metrics::gauge!("deskbell_bus_deaf").set(if health == Health::Listening { 0.0 } else { 1.0 });
+        metrics::gauge!("deskbell_bus_deaf").set(if matches!(health, Health::Deaf { .. }) { 1.0 } else { 0.0 });
         self.local.health.send_replace(health);
     }
 }

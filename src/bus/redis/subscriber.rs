@@ -10,7 +10,9 @@ use redis::{PushInfo, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff::Backoff, channel::Channel, publisher::Outgoing, shared::Shared, workers::Workers};
+use super::{
+    backoff::Backoff, channel::Channel, peers::BEAT_EVERY, publisher::Outgoing, shared::Shared, workers::Workers,
+};
 use crate::bus::Health;
 
 /// The most channels in one command.
@@ -27,7 +29,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// Keeps what is subscribed equal to what is wanted, until the program stops.
 pub(super) struct Subscriber {
     shared: Arc<Shared>,
-    probes: mpsc::Sender<Outgoing>,
+    words: mpsc::Sender<Outgoing>,
     workers: Arc<Workers>,
     /// What is always wanted.
     own: [Channel; 2],
@@ -35,6 +37,7 @@ pub(super) struct Subscriber {
     /// Nobody wants these since.
     lingering: HashMap<Channel, Instant>,
     probed: Instant,
+    beaten: Instant,
     open: Open,
 }
 
@@ -71,14 +74,15 @@ impl Subscriber {
     /// Connects, and subscribes to what is always wanted.
     pub(super) async fn connect(
         shared: Arc<Shared>,
-        probes: mpsc::Sender<Outgoing>,
+        words: mpsc::Sender<Outgoing>,
         own: [Channel; 2],
     ) -> RedisResult<Self> {
         let workers = Workers::start(&shared);
         let mut open = Open::connect(&shared, &workers).await?;
         open.subscribe(&shared, &own).await?;
         let (subscribed, lingering) = (HashSet::from(own), HashMap::new());
-        Ok(Self { shared, probes, workers, own, subscribed, lingering, probed: Instant::now(), open })
+        let (probed, beaten) = (Instant::now(), Instant::now());
+        Ok(Self { shared, words, workers, own, subscribed, lingering, probed, beaten, open })
     }
 
     pub(super) async fn run(mut self) {
@@ -125,11 +129,8 @@ impl Subscriber {
         if self.shared.silence() >= DEAF_AFTER {
             return Err(Lost::Silent);
         }
-        if self.probed.elapsed() >= PROBE_EVERY {
-            self.probed = Instant::now();
-            // A full queue is traffic enough to hear something by.
-            drop(self.probes.try_send(Outgoing::Probe));
-        }
+        self.say_something();
+        self.mind_others();
         let due = self.lingering.iter().filter(|(_, since)| since.elapsed() >= LINGER).map(|(channel, _)| *channel);
         let due: Vec<Channel> = due.collect();
         for batch in due.chunks(BATCH) {
@@ -141,6 +142,27 @@ impl Subscriber {
         }
         self.count();
         Ok(())
+    }
+
+    fn say_something(&mut self) {
+        // Into a full queue goes neither: there is traffic enough to be heard by.
+        if self.probed.elapsed() >= PROBE_EVERY {
+            self.probed = Instant::now();
+            drop(self.words.try_send(Outgoing::Probe));
+        }
+        if self.beaten.elapsed() >= BEAT_EVERY {
+            self.beaten = Instant::now();
+            drop(self.words.try_send(Outgoing::Beat));
+        }
+    }
+
+    fn mind_others(&self) {
+        let health = if self.shared.peers.any_is_silent() { Health::Doubtful } else { Health::Listening };
+        let before = *self.shared.local.health.borrow();
+        if health != before {
+            tracing::info!(all_are_heard = health == Health::Listening, "a node fell silent, or is heard again");
+            self.shared.set_health(health);
+        }
     }
 
     /// Subscribes to what became wanted, and lets go, later, of what nobody wants.
@@ -195,6 +217,7 @@ impl Subscriber {
         let all = self.shared.wanted.take_all();
         self.subscribe(&all).await?;
         self.shared.heard();
+        self.shared.peers.begin_anew();
         self.probed = Instant::now();
         self.count();
         Ok(())

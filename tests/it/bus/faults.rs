@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Node, pair};
 use crate::support::{Redis, until};
 use deskbell::{
-    bus::{Message, Source, Topic},
+    bus::{Health, Message, Source, Topic},
     ids::ProjectId,
 };
 
@@ -129,4 +129,42 @@ async fn more_than_fits_is_dropped_and_told() {
     until("what follows is heard", || async { other.numbers(source).contains(&99_999).then_some(()) }).await;
     let numbers = other.numbers(source);
     assert!(numbers.len() < 40_000 && numbers.is_sorted(), "{} heard", numbers.len());
+}
+
+/// Two nodes, of which the first runs on a runtime of its own, and the second has heard it.
+async fn mortal_pair(redis: &Redis) -> (tokio::runtime::Runtime, Node, Node) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (url, project) = (redis.url(), ProjectId::generate());
+    let other = Node::start(redis).await;
+    other.hear(Topic::Inbox(project)).await;
+    let one = runtime.spawn(async move { Node::start_at(&url).await }).await.unwrap();
+    one.say(project, 1);
+    let source = Source::Node(one.bus.node());
+    until("they hear each other", || async { (other.numbers(source) == [1]).then_some(()) }).await;
+    (runtime, one, other)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_falls_silent_is_minded() {
+    let redis = Redis::start().await;
+    let (runtime, one, other) = mortal_pair(&redis).await;
+    // Its tasks are gone, as in a process that was killed: no goodbye.
+    runtime.shutdown_background();
+    let begun = Instant::now();
+    let doubtful = || async { (*other.bus.health().borrow() == Health::Doubtful).then_some(()) };
+    until("its silence is noticed", doubtful).await;
+    assert!(begun.elapsed() < HEALED, "{:?}", begun.elapsed());
+    drop(one);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_said_goodbye_is_not_missed() {
+    let redis = Redis::start().await;
+    let (runtime, one, other) = mortal_pair(&redis).await;
+    one.tasks.stop();
+    assert_eq!(one.tasks.wait(HEALED).await, 0);
+    let mut health = other.bus.health();
+    let changed = tokio::time::timeout(HEALED, health.changed()).await;
+    assert!(changed.is_err(), "{:?}", *health.borrow());
+    runtime.shutdown_background();
 }
