@@ -50,6 +50,9 @@ pub enum Topic {
 }
 
 /// What there is to hear.
+///
+/// Nodes of two versions talk to each other while one replaces the other: a kind that is added is skipped by the older one,
+/// and a field that is added, here or in what is carried, needs a default, or all of it is skipped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum Message {
