@@ -13,6 +13,7 @@ use std::{
 
 use deskbell::{
     clock::Clock,
+    config::Secret,
     domain::{Author, Conversation, Entry, Event, Key, Lane, conversation::apply},
     ids::{ConversationId, EntryId, ProjectId, SessionId, VisitorId},
     log::{Append, Log, NewConversation, OpenAs, Options, VisitorRecord},
@@ -44,7 +45,7 @@ fn message(head: &Arc<Conversation>, open: Option<NewConversation>) -> Append {
     };
     apply(&mut next, &entry);
     let (expected_seq, expected_desk_seq) = (head.seq, head.desk_seq);
-    Append { expected_seq, expected_desk_seq, head: Arc::new(next), entries: vec![Arc::new(entry)], open }
+    Append { expected_seq, expected_desk_seq, head: Arc::new(next), entries: vec![Arc::new(entry)], open, claim: None }
 }
 
 async fn open(log: &Log, project: ProjectId) -> Arc<Conversation> {
@@ -137,7 +138,12 @@ async fn main() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     disk(folder.path());
     let (tasks, project) = (Tasks::new(), ProjectId::generate());
-    let options = Options { url: "sqlite".to_owned(), data_dir: folder.path().join("data"), role: OpenAs::Server };
+    let options = Options {
+        url: Secret::new("sqlite".to_owned()),
+        data_dir: folder.path().join("data"),
+        readers: 4,
+        role: OpenAs::Server,
+    };
     let log = Log::open(options, Clock::system(), &tasks).await.unwrap();
     let heads = join_all((0..count).map(|_| open(&log, project))).await;
     let heads = part("append: one in flight each", &log, heads, None).await;

@@ -2,7 +2,8 @@
 # Checks the tools that a job needs and installs the Debian packages that are missing. Quick when nothing is.
 #
 #   scripts/setup.sh build      a C compiler, Rust, Node.js
-#   scripts/setup.sh test       these, Chromium with fonts for the browser tests, Redis and faketime
+#   scripts/setup.sh test       these, Chromium with fonts for the browser tests, faketime, and PostgreSQL and Redis, of which
+#                               the tests start their own: what the packages bring as services is not started
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -29,6 +30,7 @@ need_package() {
 find_missing() {
   has cc || need_package gcc libc6-dev
   if [ "$job" = test ]; then
+    has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || need_package postgresql
     has redis-server || need_package redis-server
     has "${CHROMIUM:-chromium}" || need_package chromium
     has fc-list || need_package fontconfig
@@ -49,8 +51,19 @@ install_missing() {
     as_root=(sudo)
   fi
   say "installing ${packages[*]}"
+  keep_services_down "${as_root[@]}"
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -qq -y --no-install-recommends "${packages[@]}" >&2
+}
+
+# Debian starts the services that it installs, unless this file says no. One that is there already is somebody's own.
+keep_services_down() {
+  local policy=/usr/sbin/policy-rc.d
+  [ ! -e "$policy" ] || return 0
+  printf '#!/bin/sh\nexit 101\n' | "$@" tee "$policy" >/dev/null
+  "$@" chmod 755 "$policy"
+  # shellcheck disable=SC2064  # as it is now
+  trap "$* rm -f $policy" EXIT
 }
 
 check_rust() {

@@ -7,7 +7,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # In the order in which they run: the pages are built before the server that embeds them.
-readonly all=(setup format types generated pages clippy rust browser browser-strict licences)
+readonly all=(setup format types generated pages clippy rust postgres browser browser-strict licences)
 # One set of features for lints, tests and the binary under test, so that nothing is built twice.
 readonly features=fault-injection
 report=()
@@ -30,6 +30,16 @@ suite_rust() {
     cargo nextest run --workspace --features "$features" --locked --no-tests fail
   else
     cargo test --workspace --lib --bins --tests --features "$features" --locked | tee target/test.log && ran_some target/test.log
+  fi
+}
+
+# What the database may make a difference to, once more on PostgreSQL. The tests start one of their own.
+suite_postgres() {
+  local tests='binary(it) and not test(/^(tidy|tls|limits|frames|origins)::/)'
+  if cargo nextest --version &>/dev/null; then
+    TEST_DATABASE=postgres cargo nextest run --package deskbell --features "$features" --locked --no-tests fail -E "$tests"
+  else
+    TEST_DATABASE=postgres cargo test --package deskbell --test it --features "$features" --locked | tee target/test.log && ran_some target/test.log
   fi
 }
 

@@ -4,6 +4,7 @@
 //! the tables here.
 
 mod certificate;
+mod database;
 mod limits;
 mod origin;
 mod reader;
@@ -42,6 +43,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// `sqlite`, or a `postgres://` address, which may hold a password.
     pub database_url: Secret,
+    /// How many of its connections read at once.
+    pub database_pool: u32,
     /// A `redis://` address, which may hold a password; empty: one node, in process.
     pub redis_url: Secret,
     /// Certificate and key; without them plain HTTP.
@@ -152,7 +155,8 @@ impl Config {
             public_url: reader.optional("public_url", "an address such as https://chat.example.org, without a path"),
             data_dir: reader.text("data_dir").map_or_else(|| "./data".into(), PathBuf::from),
             admin_listen: reader.parsed("admin.listen", ADDRESS).unwrap_or(loopback(9464)),
-            database_url: database_url(&mut reader),
+            database_url: database::url(&mut reader),
+            database_pool: database::pool(&mut reader),
             redis_url: redis_url(&mut reader),
             tls: tls_files(&mut reader),
             trusted_proxies: reader.networks("proxies.trusted"),
@@ -228,16 +232,6 @@ fn read_file(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })
 }
 
-fn database_url(reader: &mut Reader) -> Secret {
-    let url = reader.text("database.url").unwrap_or_else(|| "sqlite".to_owned());
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        reader.mistake("database.url: PostgreSQL is not supported by this version; leave it at \"sqlite\"");
-    } else if url != "sqlite" {
-        reader.mistake("database.url takes \"sqlite\"");
-    }
-    Secret::new(url)
-}
-
 fn redis_url(reader: &mut Reader) -> Secret {
     let url = reader.text("redis.url").unwrap_or_default();
     let schemes = ["redis://", "rediss://", "unix://", "redis+unix://"];
@@ -277,6 +271,7 @@ impl Default for Config {
             data_dir: "./data".into(),
             admin_listen: loopback(9464),
             database_url: Secret::new("sqlite".to_owned()),
+            database_pool: database::POOL,
             redis_url: Secret::new(String::new()),
             tls: None,
             trusted_proxies: Vec::new(),

@@ -1,7 +1,8 @@
 //! The log: the durable truth about every conversation and every account.
 //!
-//! One struct over both engines; what differs between them stands in one file each (`log/sqlite.rs`). Appends go through one
-//! task that commits them in groups (`log/writer.rs`); everything else is a query of its own.
+//! One struct over both engines; what differs between them stands in one file each (`log/sqlite.rs`, `log/postgres.rs`), and
+//! the SQL is one text. Appends go through one task that commits them in groups (`log/writer.rs`); everything else is a
+//! query of its own. On PostgreSQL several nodes do so at once.
 //!
 //! Invariants:
 //! - [`Log::append`] returns only after the COMMIT that holds the append, and a failed append left nothing behind.
@@ -13,12 +14,14 @@
 mod adopt;
 mod bans;
 mod connection;
+mod engine;
 mod group;
 mod heads;
 mod inbox;
 mod keys;
 mod migrate;
 mod people;
+mod postgres;
 mod read;
 mod rows;
 mod secrets;
@@ -34,35 +37,40 @@ pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};
 pub use people::{AgentRecord, ProjectRecord};
 pub use read::{KnownKey, Loaded, VisitorRecord};
 
-use sqlx::{Any, AnyPool, any::AnyArguments, query::Query};
+use sqlx::{Any, any::AnyArguments, query::Query};
 use tokio::sync::Mutex;
 
 use self::{
-    connection::Writer,
-    sqlite::{Lock, Sqlite},
+    connection::{Readers, Writer},
+    engine::Engine,
+    sqlite::Lock,
     writer::Queue,
 };
 use crate::{
     clock::Clock,
+    config::Secret,
     domain::{Conversation, Entry, Key},
+    ids::AgentId,
     tasks::Tasks,
 };
 
 /// Where the log is.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `sqlite` for the file `deskbell.db` in the data directory; `postgres://...` is refused by this version.
-    pub url: String,
-    /// The data directory; created, for its owner only, if it is missing.
+    /// `sqlite` for the file `deskbell.db` in the data directory, or a `postgres://` address.
+    pub url: Secret,
+    /// The data directory; for SQLite it is created, for its owner only, if it is missing.
     pub data_dir: PathBuf,
-    /// Whether this is the server, of which there is one for a SQLite file, or a command beside it.
+    /// How many connections read at once.
+    pub readers: u32,
+    /// Whether this is a server, of which there is one for a SQLite file, or a command beside it.
     pub role: OpenAs,
 }
 
 /// On whose behalf the log is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenAs {
-    /// The server: holds the data directory's lock.
+    /// A server: holds the lock of a SQLite file's directory.
     Server,
     /// A command of the CLI: works beside a running server.
     Command,
@@ -74,7 +82,10 @@ pub enum Error {
     /// The database can't be reached, read or written now; it may be later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// The configuration asks for something that this version does not have.
+    /// PostgreSQL is configured, and not there.
+    #[error("PostgreSQL can't be reached at the address in `database.url`: {0}")]
+    Unreachable(String),
+    /// The configuration or the database is of a kind that a log can't be kept in.
     #[error("{0}")]
     Unsupported(String),
     /// The data directory can't be used.
@@ -102,13 +113,16 @@ pub enum Error {
     Taken(&'static str),
 }
 
-/// Why an append was not done. Nothing of it was stored.
+/// Why an append was not done. Nothing of it was stored, as far as can be known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The conversation is not where it was expected, or the key of an `open` is known: reload and decide again.
     #[error("the conversation has moved on")]
     Stale,
-    /// The log can't be written now.
+    /// The agent who was to get the conversation has as many as it takes.
+    #[error("the agent has no room")]
+    Full,
+    /// The log can't be written now. A COMMIT whose outcome was not heard may have happened: reload before another try.
     #[error("the log can't be written now: {0}")]
     Unavailable(String),
 }
@@ -126,6 +140,18 @@ pub struct Append {
     pub entries: Vec<Arc<Entry>>,
     /// Given when the conversation begins here. Expected positions are 0 then.
     pub open: Option<NewConversation>,
+    /// Given when the entries give the conversation to an agent only if it has room.
+    pub claim: Option<Claim>,
+}
+
+/// Room that an agent must have. Looked at under a lock that all nodes heed, so that together they never give an agent more
+/// than it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The agent.
+    pub agent: AgentId,
+    /// How many open conversations it may have, this one included.
+    pub most: u32,
 }
 
 /// What a conversation begins with.
@@ -142,7 +168,7 @@ pub struct NewConversation {
 pub struct Log {
     queue: Queue,
     writer: Arc<Mutex<Writer>>,
-    readers: AnyPool,
+    readers: Readers,
     clock: Clock,
     /// Held until the log is closed, or its last clone is dropped.
     lock: Option<Arc<Lock>>,
@@ -151,18 +177,16 @@ pub struct Log {
 impl Log {
     /// Connects, brings the schema up to date and starts the writing task.
     pub async fn open(options: Options, clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
-        if options.url != "sqlite" {
-            return Err(Error::Unsupported(refused(&options.url)));
-        }
         sqlx::any::install_default_drivers();
-        let engine = Sqlite::prepare(&options.data_dir)?;
-        let lock = match options.role {
-            OpenAs::Server => Some(Arc::new(Lock::take(&options.data_dir)?)),
-            OpenAs::Command => None,
+        let engine = Engine::prepare(&options)?;
+        let lock = match (&engine, options.role) {
+            (Engine::Sqlite(_), OpenAs::Server) => Some(Arc::new(Lock::take(&options.data_dir)?)),
+            _ => None,
         };
-        let mut writer = Writer::connect(engine.clone()).await?;
+        let mut writer = Writer::connect(engine.clone()).await.map_err(|error| engine.unreachable(&error))?;
+        writer.check().await?;
         migrate::run(&mut writer, clock.now()).await?;
-        let readers = engine.readers().await?;
+        let readers = Readers::connect(&engine, options.readers).await?;
         let writer = Arc::new(Mutex::new(writer));
         let queue = Queue::start(Arc::clone(&writer), tasks);
         Ok(Self { queue, writer, readers, clock, lock })
@@ -192,16 +216,6 @@ impl Log {
     async fn execute(&self, query: Query<'_, Any, AnyArguments>) -> Result<u64, Error> {
         Ok(self.writer.lock().await.execute(query).await?)
     }
-}
-
-/// Why this version does not use the database that `url` names. The URL itself may hold a password and is not repeated.
-fn refused(url: &str) -> String {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return "PostgreSQL is not supported by this version of Deskbell: leave `database.url` out, and it keeps its log \
-                in a SQLite file in the data directory"
-            .to_owned();
-    }
-    "`database.url` takes the word \"sqlite\"".to_owned()
 }
 
 impl Error {

@@ -209,7 +209,12 @@ fn warn_of(config: &Config, clock: &Clock) {
 
 /// The log that a configuration names.
 pub fn log_options(config: &Config, role: OpenAs) -> log::Options {
-    log::Options { url: config.database_url.reveal().to_owned(), data_dir: config.data_dir.clone(), role }
+    log::Options {
+        url: config.database_url.clone(),
+        data_dir: config.data_dir.clone(),
+        readers: config.database_pool,
+        role,
+    }
 }
 
 /// Where this server is: at its configured address. Only one that has none, or a loopback one, is also this machine by each

@@ -56,6 +56,7 @@ const COUNTERS: &[(&str, Unit, &str)] = &[
     ("deskbell_received_bytes_total", Unit::Bytes, "bytes of frames from clients"),
     ("deskbell_sent_bytes_total", Unit::Bytes, "bytes of frames to clients"),
     ("deskbell_entries_appended_total", Unit::Count, "entries committed to the log"),
+    ("deskbell_commit_conflicts_total", Unit::Count, "groups tried again because they met another node's"),
     ("deskbell_slow_consumers_total", Unit::Count, "sessions closed because they read too slowly"),
     ("deskbell_resumes_total", Unit::Count, "conversations resumed, by outcome"),
     ("deskbell_handed_back_total", Unit::Count, "conversations taken back from agents who were gone"),

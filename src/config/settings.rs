@@ -35,8 +35,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "database.url",
-        doc: "\"sqlite\" keeps everything in data_dir/deskbell.db. Nothing else is supported by this version.",
+        doc: "\"sqlite\" keeps everything in data_dir/deskbell.db. \"postgres://user@host/name?sslmode=verify-full\" keeps it\n\
+              # in PostgreSQL 15 or newer, for several nodes; sslrootcert=/path names an authority besides the system's.",
         show: |config| quoted(if config.database_url.reveal() == "sqlite" { "sqlite" } else { "****" }),
+    },
+    Setting {
+        key: "database.pool",
+        doc: "How many connections read at once, 1 to 100. One more writes.",
+        show: |config| config.database_pool.to_string(),
     },
     Setting {
         key: "redis.url",

@@ -66,10 +66,17 @@ fn the_environment_wins_over_the_file() {
 
 #[test]
 fn secrets_are_not_shown() {
-    let mistakes = load("database.url = \"postgres://desk:hunter22@db/desk\"", &[]).err().unwrap_or_default();
-    assert!(mistakes.join("\n").contains("PostgreSQL is not supported") && !mistakes.join("\n").contains("hunter22"));
-    let config =
-        Config { database_url: Secret::new("postgres://desk:hunter22@db/desk".to_owned()), ..Config::default() };
+    for (url, said) in [
+        ("mysql://desk:hunter22@db/desk", "database.url takes"),
+        ("postgres://desk:hunter22@db/desk?passwort=hunter22", "database.url has a parameter that is none of"),
+        ("postgres://desk:hunter22@db/desk?sslmode=allow", "sslmode takes"),
+    ] {
+        let mistakes = load(&format!("database.url = \"{url}\""), &[]).err().unwrap_or_default().join("\n");
+        assert!(mistakes.contains(said) && !mistakes.contains("hunter22"), "{mistakes}");
+    }
+    let url = "postgres://desk:hunter22@db/desk?sslmode=verify-full&sslrootcert=/ca.pem&options[work_mem]=8MB";
+    let config = load(&format!("database.url = \"{url}\""), &[]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    assert_eq!(config.database_url.reveal(), url);
     assert!(config.show().contains("database.url = \"****\""));
     assert!(!format!("{config:?}").contains("hunter22"));
 }

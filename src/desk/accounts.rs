@@ -272,13 +272,17 @@ fn lists(project: &ProjectRecord, origin: &Origin) -> bool {
     project.origins.iter().any(|listed| listed.parse::<Origin>().is_ok_and(|listed| listed == *origin))
 }
 
-/// The signing keys; the first start makes one.
+/// The signing keys; the first start makes one. Of several nodes that start for the first time at once, all take the same:
+/// its id is its number, and the second to store it finds it there.
 async fn signing_keys(log: &Log, now: Millis) -> Result<Vec<SigningKey>, log::Error> {
     let mut keys = log.signing_keys().await?;
-    if !keys.iter().any(|key| key.retired_at.is_none()) {
-        let key = new_signing_key(now);
-        log.add_signing_key(&key).await?;
-        keys.push(key);
+    while !keys.iter().any(|key| key.retired_at.is_none()) {
+        let mut numbers = (1..).map(|number| format!("key-{number}"));
+        let free = numbers.find(|kid| keys.iter().all(|key| key.kid != *kid)).unwrap_or_default();
+        match log.add_signing_key(&SigningKeyRecord { kid: free, ..new_signing_key(now) }).await {
+            Ok(()) | Err(log::Error::Taken(_)) => keys = log.signing_keys().await?,
+            Err(error) => return Err(error),
+        }
     }
     Ok(keys.into_iter().map(|key| SigningKey { id: key.kid, secret: key.secret, retired_at: key.retired_at }).collect())
 }

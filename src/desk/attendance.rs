@@ -10,7 +10,7 @@ use crate::{
         routing::{self, Candidate, Pace},
     },
     ids::{AgentId, ConversationId, VisitorId},
-    log::AgentRecord,
+    log::{AgentRecord, Claim},
     protocol::{client::Page, server::Colleague},
 };
 
@@ -61,7 +61,14 @@ pub(super) struct Turn {
     pub(super) conversation: ConversationId,
     pub(super) visitor: VisitorId,
     pub(super) since: Millis,
+    pub(super) place: Place,
+}
+
+/// A place with an agent, held here; whether it is really free, the log says.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
     pub(super) agent: AgentRef,
+    pub(super) claim: Claim,
 }
 
 /// What to tell since the last time.
@@ -194,17 +201,17 @@ impl Attendance {
 
     /// Chooses an agent for a conversation that is about to be opened. None when nobody has room or others wait already.
     /// The place is held until [`Attendance::observe`] or [`Attendance::release`].
-    pub(super) fn reserve(&mut self, conversation: ConversationId, now: Millis) -> Option<AgentRef> {
+    pub(super) fn reserve(&mut self, conversation: ConversationId, now: Millis) -> Option<Place> {
         if self.line.is_empty() { self.choose(conversation, now) } else { None }
     }
 
     /// The next in line and an agent for it, if there are both. The place is held as by [`Attendance::reserve`].
     pub(super) fn next(&mut self, now: Millis) -> Option<Turn> {
         let ((since, conversation), visitor) = self.line.first_key_value().map(|(at, visitor)| (*at, *visitor))?;
-        let agent = self.choose(conversation, now)?;
+        let place = self.choose(conversation, now)?;
         self.step_out(conversation);
         self.line_moved = true;
-        Some(Turn { conversation, visitor, since, agent })
+        Some(Turn { conversation, visitor, since, place })
     }
 
     /// Gives up a place that was held, or a conversation that ended.
@@ -309,7 +316,7 @@ impl Attendance {
         Queue { position, eta_ms: self.pace.eta_ms(position, self.online(now)) }
     }
 
-    fn choose(&mut self, conversation: ConversationId, now: Millis) -> Option<AgentRef> {
+    fn choose(&mut self, conversation: ConversationId, now: Millis) -> Option<Place> {
         let takers = self.agents.iter().filter(|(_, agent)| agent.takes());
         let chosen = routing::choose(takers.map(|(id, agent)| Candidate {
             agent: *id,
@@ -320,7 +327,8 @@ impl Attendance {
         self.hold(conversation, chosen.agent, true);
         let agent = self.agents.get_mut(&chosen.agent)?;
         agent.last_given = now;
-        Some(AgentRef { id: chosen.agent, name: agent.name.clone() })
+        let claim = Claim { agent: chosen.agent, most: agent.capacity };
+        Some(Place { agent: AgentRef { id: chosen.agent, name: agent.name.clone() }, claim })
     }
 
     fn hold(&mut self, conversation: ConversationId, by: AgentId, unanswered: bool) {

@@ -81,7 +81,7 @@ fn a_reload_of_the_page_is_no_departure_but_a_minute_is() {
     let grace = account("Grace", 5);
     let mut attendance = staffed(std::slice::from_ref(&grace));
     let state = ringing(NOW);
-    let holder = attendance.reserve(state.id, NOW).unwrap();
+    let holder = attendance.reserve(state.id, NOW).unwrap().agent;
     attendance.observe(&given(state.clone(), &holder), NOW);
     attendance.depart(grace.id, NOW);
     assert_eq!(attendance.online(NOW + LEAVE_AFTER_MS - 1), 1);
@@ -97,7 +97,7 @@ fn what_was_answered_stays_with_who_answered() {
     let grace = account("Grace", 5);
     let mut attendance = staffed(std::slice::from_ref(&grace));
     let mut state = ringing(NOW);
-    let holder = attendance.reserve(state.id, NOW).unwrap();
+    let holder = attendance.reserve(state.id, NOW).unwrap().agent;
     state = given(state, &holder);
     state.waiting_since = None;
     attendance.observe(&state, NOW);
@@ -131,7 +131,7 @@ proptest! {
                 1 => {
                     if let Some(turn) = attendance.next(NOW) {
                         let state = states.iter_mut().find(|state| state.id == turn.conversation).unwrap();
-                        state.assignee = Some(turn.agent.clone());
+                        state.assignee = Some(turn.place.agent.clone());
                         attendance.observe(&state.clone(), NOW);
                     }
                 }

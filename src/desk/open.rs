@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Caller, Desk, Failure, ProjectDesk, slots::Slots, writing::Step};
+use super::{Caller, Desk, Failure, ProjectDesk, attendance::Place, slots::Slots, writing::Step};
 use crate::{
     bus::{Message, Topic},
     clock::Millis,
@@ -67,8 +67,14 @@ impl Desk {
         let project = self.project(caller.project).await?;
         let record = self.visitor_record(caller, *visitor, name.clone(), &opening).await?;
         let id = ConversationId::generate();
-        let agent = project.attendance.lock().reserve(id, self.clock.ticks());
-        let outcome = self.append_opening(caller, (id, record), &opening, agent).await;
+        let place = project.attendance.lock().reserve(id, self.clock.ticks());
+        let mut outcome = self.append_opening(caller, (id, record.clone()), &opening, place).await;
+        if matches!(outcome, Err(AppendError::Full)) {
+            // Another node was faster. It waits in line, and the line moves at once if somebody else has room.
+            project.attendance.lock().release(id);
+            self.count_again(&project).await;
+            outcome = self.append_opening(caller, (id, record), &opening, None).await;
+        }
         match outcome {
             Ok(opened) => Ok(opened),
             Err(error) => self.not_opened(caller, (*visitor, id), &opening.key, &project, error).await,
@@ -80,16 +86,18 @@ impl Desk {
         caller: &Caller,
         (id, record): (ConversationId, VisitorRecord),
         opening: &Opening,
-        agent: Option<AgentRef>,
+        place: Option<Place>,
     ) -> Result<Opened, AppendError> {
         let now = self.clock.now();
         let mut empty = Conversation::new(caller.project, id, record.id, FIRST_EPOCH.to_owned(), now);
         empty.visitor_name.clone_from(&record.name);
         let author = Author::Visitor { id: record.id, name: record.name.clone() };
+        let (agent, claim) = place.map(|place| (place.agent, place.claim)).unzip();
         let step = Step::of(&empty, first_drafts(&author, opening, agent), caller.session, now);
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         let (visitor, page) = (record.id, opening.page.clone());
-        self.append(&empty, &step, Some(NewConversation { key: opening.key.clone(), visitor: record })).await?;
+        let open = Some(NewConversation { key: opening.key.clone(), visitor: record });
+        self.append(&empty, &step, open, claim).await?;
         let mut loaded = Slots::fresh(empty);
         self.slots.remember(&mut loaded, Arc::clone(&step.after), &step.entries);
         *guard = Some(loaded);
@@ -119,7 +127,7 @@ impl Desk {
         project.kick.notify_one();
         match error {
             AppendError::Unavailable(why) => Err(self.log_failed(why)),
-            AppendError::Stale => match self.log.find_open(caller.project, visitor, key).await? {
+            AppendError::Stale | AppendError::Full => match self.log.find_open(caller.project, visitor, key).await? {
                 Some(known) => self.opened_before(caller, known).await,
                 None => Err(Failure::Unavailable("the conversation could not be opened".to_owned())),
             },

@@ -15,6 +15,9 @@ const TOLD_OF_LINE: usize = 200;
 /// News gather this long, so that a hundred moves cost one round of pushes.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// How often in a row an agent may turn out to be full before routing rests: each time, all that is open is read.
+const MISJUDGED: u32 = 3;
+
 /// How long routing waits when the log can't be written.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -38,18 +41,34 @@ impl Desk {
 
     /// Gives those who wait to those who have room, one after the other: two can't get the same one.
     async fn move_line(self: &Arc<Self>, project: &Arc<ProjectDesk>) {
+        let mut misjudged = 0;
         loop {
             let Some(turn) = project.attendance.lock().next(self.clock.ticks()) else { return };
-            let command = Command::Route(turn.agent.clone());
-            match self.write(&routing_of(project), turn.conversation, None, command).await {
-                Ok(_) => project.attendance.lock().turn_taken(self.clock.ticks()),
+            let command = Command::Route(turn.place.agent.clone());
+            let claim = Some(turn.place.claim);
+            match self.write_claiming(&routing_of(project), turn.conversation, None, command, claim).await {
+                Ok(Some(_)) => project.attendance.lock().turn_taken(self.clock.ticks()),
+                Ok(None) if misjudged < MISJUDGED => {
+                    misjudged += 1;
+                    project.attendance.lock().give_up(&turn);
+                    self.count_again(project).await;
+                }
                 Err(Failure::Refused(_)) => self.look_again(project, &turn).await,
-                Err(Failure::Unavailable(_)) => {
+                Ok(None) | Err(Failure::Unavailable(_)) => {
                     project.attendance.lock().give_up(&turn);
                     tokio::time::sleep(RETRY).await;
                     return project.kick.notify_one();
                 }
             }
+        }
+    }
+
+    /// An agent has more than was known here: another node gave it something. Take note of what is open.
+    pub(super) async fn count_again(&self, project: &ProjectDesk) {
+        let Ok(open) = self.log.open_conversations(project.id).await else { return };
+        let mut attendance = project.attendance.lock();
+        for conversation in open {
+            attendance.observe(&conversation, self.clock.ticks());
         }
     }
 

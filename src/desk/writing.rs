@@ -18,11 +18,12 @@ use crate::{
         conversation::{self, Command},
     },
     ids::{AgentId, ConversationId, EntryId, SessionId},
-    log::{Append, AppendError, NewConversation},
+    log::{Append, AppendError, Claim, NewConversation},
     protocol::client::Page,
 };
 
-/// How often a command is decided anew because somebody else wrote in between. On one node it never is.
+/// How often a command is decided anew because somebody else wrote in between. On one node it never is; with more, two who
+/// write into one conversation at once may meet a few times in a row.
 const ATTEMPTS: usize = 5;
 
 /// What a command wrote, or what the first command with its key wrote.
@@ -76,11 +77,24 @@ impl Desk {
         key: Option<Key>,
         command: Command,
     ) -> Result<Written, Failure> {
+        let written = self.write_claiming(caller, id, key, command, None).await?;
+        written.ok_or_else(|| Failure::Unavailable("the conversation could not be given away".to_owned()))
+    }
+
+    /// As [`Desk::write`], if an agent has room for what the command gives it; none if it has not.
+    pub(super) async fn write_claiming(
+        self: &Arc<Self>,
+        caller: &Caller,
+        id: ConversationId,
+        key: Option<Key>,
+        command: Command,
+        claim: Option<Claim>,
+    ) -> Result<Option<Written>, Failure> {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         for _ in 0..ATTEMPTS {
             let loaded = self.access(caller, id, &mut guard).await?;
             if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
-                return Ok(Written { entry: first, duplicate: true });
+                return Ok(Some(Written { entry: first, duplicate: true }));
             }
             let actor = named(&caller.actor, &loaded.state);
             let drafts = conversation::decide(&loaded.state, &actor, command.clone(), key.clone())?;
@@ -88,8 +102,9 @@ impl Desk {
             // Never before the entry that it follows, whatever the clock says.
             let at = self.clock.now().max(loaded.last_at);
             let step = Step::of(&before, drafts, caller.session, at);
-            match self.append(&before, &step, None).await {
-                Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await,
+            match self.append(&before, &step, None, claim).await {
+                Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await.map(Some),
+                Err(AppendError::Full) => return Ok(None),
                 Err(AppendError::Stale) => *guard = None,
                 Err(AppendError::Unavailable(why)) => {
                     // Whether it was written is not known for sure: read it anew.
@@ -205,6 +220,7 @@ impl Desk {
         before: &Conversation,
         step: &Step,
         open: Option<NewConversation>,
+        claim: Option<Claim>,
     ) -> Result<(), AppendError> {
         let append = Append {
             expected_seq: before.seq,
@@ -212,6 +228,7 @@ impl Desk {
             head: Arc::clone(&step.after),
             entries: step.entries.clone(),
             open,
+            claim,
         };
         self.log.append(append).await
     }

@@ -1,7 +1,5 @@
 //! An anonymous visitor turns out to be an identified one.
 
-use sqlx::AnyConnection;
-
 use super::{Error, Log, VisitorRecord, connection::Writer, rows, sql};
 use crate::{
     domain::text,
@@ -25,30 +23,24 @@ impl Log {
         let Some(earlier) = earlier.filter(|earlier| earlier.id != to.id) else { return Ok(Vec::new()) };
         let merged = merge(to, self.visitor(to.project, to.id).await?, earlier);
         let mut writer = self.writer.lock().await;
+        writer.begin().await?;
         let moved = move_over(&mut writer, from, &merged).await;
-        if moved.is_err() {
-            writer.roll_back().await;
-        }
-        moved
+        writer.end(moved).await
     }
 }
 
 async fn move_over(writer: &mut Writer, from: VisitorId, to: &VisitorRecord) -> Result<Vec<ConversationId>, Error> {
-    writer.begin().await?;
-    let connection: &mut AnyConnection = writer.connection()?;
-    sql::GREET.run(connection, &[rows::greeting(to)]).await?;
+    sql::GREET.run(writer, &[rows::greeting(to)]).await?;
     let moved = sqlx::query(MOVE)
         .bind(to.id.to_string())
         .bind(to.name.clone())
         .bind(to.project.to_string())
-        .bind(from.to_string())
-        .fetch_all(&mut *connection)
-        .await?;
+        .bind(from.to_string());
+    let moved = writer.fetch(moved).await?;
     let moved = moved.iter().map(|row| rows::parsed(row, "id")).collect::<Result<_, _>>()?;
     // Nothing stays behind under a name that nobody bears any more.
     let emptied = sqlx::query("DELETE FROM visitors WHERE project = $1 AND id = $2");
-    emptied.bind(to.project.to_string()).bind(from.to_string()).execute(connection).await?;
-    writer.commit().await?;
+    writer.change(emptied.bind(to.project.to_string()).bind(from.to_string())).await?;
     Ok(moved)
 }
 

@@ -19,7 +19,7 @@ impl Log {
     /// All visitors who are shut out, of all projects.
     pub async fn banned(&self) -> Result<Vec<(ProjectId, VisitorId)>, Error> {
         let query = sqlx::query("SELECT project, id FROM visitors WHERE banned_ms IS NOT NULL");
-        query.fetch_all(&self.readers).await?.iter().map(read).collect()
+        self.readers.fetch_all(query).await?.iter().map(read).collect()
     }
 }
 

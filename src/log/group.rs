@@ -1,19 +1,26 @@
 //! The appends of one group commit: which of them follow each other, how they are written, and what becomes of each.
+//!
+//! Rows are locked in one order on every node (claimed agents, new conversations, conversations that go on, visitors; each
+//! kind by its key), so that groups of several nodes wait for each other, and never crosswise.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
-use sqlx::AnyConnection;
+use sqlx::{Row as _, any::AnyRow};
 use tokio::sync::oneshot;
 
 use super::{
-    Append, AppendError, NewConversation,
+    Append, AppendError, Claim, NewConversation,
     connection::Writer,
     rows,
     sql::{self, Row},
 };
 use crate::{
     domain::Conversation,
-    ids::{ConversationId, ProjectId, VisitorId},
+    ids::{AgentId, ConversationId, ProjectId},
 };
 
 /// The one who waits for an append, and since when.
@@ -28,27 +35,10 @@ struct Unit {
     from: (u64, u64),
     head: Arc<Conversation>,
     open: Option<NewConversation>,
+    claim: Option<Claim>,
     entries: Vec<Row>,
     waiting: Vec<Waiting>,
     verdict: Result<(), AppendError>,
-}
-
-impl Unit {
-    /// Writes the unit alone; `Stale` where the conversation is not where it was expected.
-    async fn write(&mut self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-        let changed = match &self.open {
-            Some(open) => sql::OPEN.run(connection, &[rows::opening(&self.head, open)]).await?,
-            None => sql::ADVANCE.run(connection, &[rows::advance(&self.head, self.from)]).await?,
-        };
-        if changed != 1 {
-            self.verdict = Err(AppendError::Stale);
-            return Ok(());
-        }
-        if let Some(open) = &self.open {
-            sql::GREET.run(connection, &[rows::greeting(&open.visitor)]).await?;
-        }
-        sql::ENTER.run(connection, &self.entries).await.map(drop)
-    }
 }
 
 /// A group. Its rounds are written one after the other; in each, a conversation occurs once.
@@ -57,17 +47,18 @@ pub(super) struct Group {
     rounds: Vec<Vec<Unit>>,
     /// Where a conversation's latest unit is.
     latest: HashMap<ConversationId, (usize, usize)>,
-    appends: usize,
 }
 
 impl Group {
     /// Takes an append in, behind those that came before it. `entries` are the append's, rendered.
     pub(super) fn add(&mut self, append: Append, entries: Vec<Row>, waiting: Waiting) {
-        self.appends += 1;
         let from = (append.expected_seq, append.expected_desk_seq);
         let latest = self.latest.get(&append.head.id).copied();
         if let Some(unit) = latest.and_then(|(round, place)| self.rounds.get_mut(round)?.get_mut(place))
             && append.open.is_none()
+            // Whoever is refused for want of room takes nobody along.
+            && append.claim.is_none()
+            && unit.claim.is_none()
             && (unit.head.seq, unit.head.desk_seq) == from
         {
             unit.head = append.head;
@@ -81,63 +72,48 @@ impl Group {
         }
         if let Some(units) = self.rounds.get_mut(round) {
             self.latest.insert(append.head.id, (round, units.len()));
-            let Append { head, open, .. } = append;
-            units.push(Unit { from, head, open, entries, waiting: vec![waiting], verdict: Ok(()) });
+            let Append { head, open, claim, .. } = append;
+            units.push(Unit { from, head, open, claim, entries, waiting: vec![waiting], verdict: Ok(()) });
         }
-    }
-
-    /// How many appends it holds.
-    pub(super) const fn len(&self) -> usize {
-        self.appends
     }
 
     /// Whether it holds none.
     pub(super) const fn is_empty(&self) -> bool {
-        self.appends == 0
+        self.rounds.is_empty()
     }
 
     /// Writes all of it, in a few statements. `false`: some conversation was not where it was expected, and the
     /// transaction holds an unknown part; it must be rolled back.
-    pub(super) async fn write(&self, connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    pub(super) async fn write(&mut self, writer: &mut Writer) -> Result<bool, sqlx::Error> {
+        claim(self.rounds.iter_mut().flatten(), writer).await?;
         for units in &self.rounds {
-            let (mut openings, mut advances, mut visitors) = (Vec::new(), Vec::new(), HashMap::new());
-            for unit in units {
-                match &unit.open {
-                    Some(open) => {
-                        openings.push(rows::opening(&unit.head, open));
-                        // One row each: a statement may not change a row twice.
-                        let visitor: (ProjectId, VisitorId) = (open.visitor.project, open.visitor.id);
-                        visitors.insert(visitor, rows::greeting(&open.visitor));
-                    }
-                    None => advances.push(rows::advance(&unit.head, unit.from)),
-                }
-            }
-            let mut found = sql::OPEN.run(connection, &openings).await?;
-            found += sql::ADVANCE.run(connection, &advances).await?;
-            if found != units.len() as u64 {
+            let (openings, advances) = heads(units);
+            let found = sql::OPEN.run(writer, &openings).await? + sql::ADVANCE.run(writer, &advances).await?;
+            if found != (openings.len() + advances.len()) as u64 {
                 return Ok(false);
             }
-            let visitors: Vec<_> = visitors.into_values().collect();
-            sql::GREET.run(connection, &visitors).await?;
-            sql::ENTER.run(connection, units.iter().flat_map(|unit| &unit.entries)).await?;
+            fill(units, writer).await?;
         }
         Ok(true)
     }
 
-    /// Writes all of it, one conversation after the other, and leaves out those that are not where they were expected.
-    pub(super) async fn write_each(&mut self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-        for unit in self.rounds.iter_mut().flatten() {
-            unit.write(connection).await?;
+    /// Writes what is where it was expected, and leaves out the rest. A few statements, too, but they tell what they found.
+    pub(super) async fn write_found(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
+        claim(self.rounds.iter_mut().flatten(), writer).await?;
+        let mut lost = HashSet::new();
+        for units in &mut self.rounds {
+            write_found(units, &mut lost, writer).await?;
         }
         Ok(())
     }
 
     /// Writes each conversation in a transaction of its own, so that one whose rows the database refuses harms no other.
     pub(super) async fn commit_each(&mut self, writer: &mut Writer) {
+        let mut lost = HashSet::new();
         for unit in self.rounds.iter_mut().flatten() {
-            unit.verdict = Ok(());
-            if let Err(error) = commit_alone(unit, writer).await {
+            if let Err(error) = commit_alone(unit, &mut lost, writer).await {
                 writer.roll_back().await;
+                lost.insert(unit.head.id);
                 unit.verdict = Err(AppendError::Unavailable(error.to_string()));
             }
         }
@@ -161,8 +137,102 @@ impl Group {
     }
 }
 
-async fn commit_alone(unit: &mut Unit, writer: &mut Writer) -> Result<(), sqlx::Error> {
+/// Locks the agents who are to get a conversation, and refuses what one of them has no room for.
+async fn claim<'u>(units: impl Iterator<Item = &'u mut Unit>, writer: &mut Writer) -> Result<(), sqlx::Error> {
+    let mut units: Vec<_> = units.collect();
+    for unit in &mut units {
+        unit.verdict = Ok(());
+    }
+    let claims = units.iter().filter_map(|unit| Some((unit.claim?.agent, unit.head.project)));
+    let claimed: BTreeMap<AgentId, ProjectId> = claims.collect();
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    let claimed: Vec<_> = claimed.into_iter().map(|(agent, project)| rows::agent(project, agent)).collect();
+    // Counted by a statement of its own: it sees what those committed for whom the first one waited.
+    sql::LOCK_AGENTS.fetch(writer, &claimed).await?;
+    let mut loads = HashMap::new();
+    for row in sql::LOADS.fetch(writer, &claimed).await? {
+        loads.insert(row.try_get::<String, _>("id")?, row.try_get::<i64, _>("held")?);
+    }
+    for unit in units {
+        let Some(claim) = unit.claim else { continue };
+        let held = loads.entry(claim.agent.to_string()).or_default();
+        if *held < i64::from(claim.most) {
+            // Taken even if the unit turns out to be stale: routing asks again.
+            *held += 1;
+        } else {
+            unit.verdict = Err(AppendError::Full);
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a round's conversations that begin, and of those that go on; each in the order of their locks.
+fn heads(units: &[Unit]) -> (Vec<Row>, Vec<Row>) {
+    let (mut openings, mut advances) = (Vec::new(), Vec::new());
+    for unit in units.iter().filter(|unit| unit.verdict.is_ok()) {
+        match &unit.open {
+            Some(open) => openings.push(((unit.head.project, unit.head.visitor, open.key.as_str()), (unit, open))),
+            None => advances.push(unit),
+        }
+    }
+    openings.sort_unstable_by_key(|(order, _)| *order);
+    advances.sort_unstable_by_key(|unit| unit.head.id);
+    (
+        openings.into_iter().map(|(_, (unit, open))| rows::opening(&unit.head, open)).collect(),
+        advances.into_iter().map(|unit| rows::advance(&unit.head, unit.from)).collect(),
+    )
+}
+
+/// Writes the visitors and entries of a round whose heads were written.
+async fn fill(units: &[Unit], writer: &mut Writer) -> Result<(), sqlx::Error> {
+    let written = || units.iter().filter(|unit| unit.verdict.is_ok());
+    // One row each: a statement may not change a row twice.
+    let opened = written().filter_map(|unit| unit.open.as_ref());
+    let visitors: BTreeMap<_, _> =
+        opened.map(|open| ((open.visitor.project, open.visitor.id), rows::greeting(&open.visitor))).collect();
+    sql::GREET.run(writer, visitors.values()).await?;
+    sql::ENTER.run(writer, written().flat_map(|unit| &unit.entries)).await.map(drop)
+}
+
+/// Writes what is found of a round. `lost` are the conversations of which something was left out: what follows there was
+/// decided on what is not.
+async fn write_found(
+    units: &mut [Unit],
+    lost: &mut HashSet<ConversationId>,
+    writer: &mut Writer,
+) -> Result<(), sqlx::Error> {
+    for unit in units.iter_mut() {
+        if unit.verdict.is_ok() && lost.contains(&unit.head.id) {
+            unit.verdict = Err(AppendError::Stale);
+        }
+    }
+    let (openings, advances) = heads(units);
+    let mut found = ids(sql::OPEN_AND_TELL.fetch(writer, &openings).await?)?;
+    found.extend(ids(sql::ADVANCE_AND_TELL.fetch(writer, &advances).await?)?);
+    for unit in units.iter_mut() {
+        if unit.verdict.is_ok() && !found.contains(&unit.head.id.to_string()) {
+            unit.verdict = Err(AppendError::Stale);
+        }
+        if unit.verdict.is_err() {
+            lost.insert(unit.head.id);
+        }
+    }
+    fill(units, writer).await
+}
+
+fn ids(rows: Vec<AnyRow>) -> Result<HashSet<String>, sqlx::Error> {
+    rows.into_iter().map(|row| row.try_get("id")).collect()
+}
+
+async fn commit_alone(
+    unit: &mut Unit,
+    lost: &mut HashSet<ConversationId>,
+    writer: &mut Writer,
+) -> Result<(), sqlx::Error> {
     writer.begin().await?;
-    unit.write(writer.connection()?).await?;
+    claim(std::iter::once(&mut *unit), writer).await?;
+    write_found(std::slice::from_mut(unit), lost, writer).await?;
     writer.commit().await
 }

@@ -39,13 +39,13 @@ impl Log {
         // The list is filled up with its last one.
         let filled = conversations.iter().chain(std::iter::repeat(last)).take(*size);
         let query = filled.fold(sqlx::query(AssertSqlSafe(text)), |query, id| query.bind(id.to_string()));
-        query.fetch_all(&self.readers).await?.iter().map(rows::conversation).collect()
+        self.readers.fetch_all(query).await?.iter().map(rows::conversation).collect()
     }
 
     /// Where all open conversations of a project are.
     pub async fn open_positions(&self, project: ProjectId) -> Result<Vec<Position>, Error> {
         let query = "SELECT id, seq, desk_seq, at_ms FROM conversations WHERE project = $1 AND status = 'open'";
-        let rows = sqlx::query(query).bind(project.to_string()).fetch_all(&self.readers).await?;
+        let rows = self.readers.fetch_all(sqlx::query(query).bind(project.to_string())).await?;
         let positions = rows.iter().map(|row| {
             Ok(Position {
                 id: rows::parsed(row, "id")?,

@@ -78,7 +78,7 @@ impl Log {
             rows::CONVERSATION,
             conditions.text,
         );
-        let found = conditions.bind(sqlx::query(AssertSqlSafe(text))).fetch_all(&self.readers).await?;
+        let found = self.readers.fetch_all(conditions.bind(sqlx::query(AssertSqlSafe(text)))).await?;
         found.iter().map(rows::conversation).collect()
     }
 }
@@ -132,7 +132,8 @@ impl Conditions {
 
     fn visitor_contains(&mut self, wanted: &str) {
         let mut pattern = String::from("%");
-        for letter in wanted.to_lowercase().chars() {
+        // NUL is in no name; PostgreSQL would not take it.
+        for letter in wanted.to_lowercase().chars().filter(|letter| *letter != '\0') {
             if matches!(letter, '%' | '_' | '\\') {
                 pattern.push('\\');
             }

@@ -92,7 +92,7 @@ impl Log {
     /// The sign-in of that hash.
     pub async fn agent_session(&self, id_hash: &str) -> Result<Option<AgentSessionRecord>, Error> {
         let query = sqlx::query("SELECT * FROM agent_sessions WHERE id_hash = $1").bind(id_hash);
-        query.fetch_optional(&self.readers).await?.as_ref().map(read_session).transpose()
+        self.readers.fetch_optional(query).await?.as_ref().map(read_session).transpose()
     }
 
     /// A sign-in was used.
@@ -128,7 +128,7 @@ impl Log {
     /// All signing keys, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, Error> {
         let query = sqlx::query("SELECT * FROM signing_keys ORDER BY created_ms, kid");
-        query.fetch_all(&self.readers).await?.iter().map(read_key).collect()
+        self.readers.fetch_all(query).await?.iter().map(read_key).collect()
     }
 
     /// Stores a new signing key. `Taken` when its kid is in use.
@@ -176,36 +176,41 @@ impl Log {
     /// The sessions whose tokens would still hold, had they not been revoked.
     pub async fn revoked_sessions(&self) -> Result<Vec<SessionId>, Error> {
         let query = sqlx::query("SELECT session FROM revoked_sessions WHERE expires_ms >= $1").bind(self.clock.now());
-        query.fetch_all(&self.readers).await?.iter().map(|row| parsed(row, "session")).collect()
+        self.readers.fetch_all(query).await?.iter().map(|row| parsed(row, "session")).collect()
     }
 
     /// Tells a running server something; returns its number.
     pub async fn control_append(&self, kind: &str, project: Option<ProjectId>, subject: &str) -> Result<i64, Error> {
         let mut writer = self.writer.lock().await;
-        let added = writer.fetch_one(
-            sqlx::query(
+        loop {
+            let add = sqlx::query(
                 "INSERT INTO control (n, kind, project, subject, at_ms) \
                  SELECT COALESCE(MAX(n), 0) + 1, $1, $2, $3, $4 FROM control RETURNING n",
-            )
-            .bind(kind)
-            .bind(project.map(|project| project.to_string()))
-            .bind(subject)
-            .bind(self.clock.now()),
-        );
-        number(&added.await?, "n")
+            );
+            let add = add.bind(kind).bind(project.map(|project| project.to_string())).bind(subject);
+            writer.begin().await?;
+            let added = writer.fetch(add.bind(self.clock.now())).await;
+            match writer.end(added).await.map_err(Error::from) {
+                Ok(rows) => return rows.first().map_or(Err(Error::Damaged("control")), |row| number(row, "n")),
+                // Another node has just taken the number: there is a next one.
+                Err(Error::Taken(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// What was told after number `n`, ascending. A row that can't be read is left out, and said: it keeps back none of the
     /// others.
     pub async fn control_after(&self, n: i64) -> Result<Vec<ControlRecord>, Error> {
         let query = sqlx::query("SELECT * FROM control WHERE n > $1 ORDER BY n").bind(n);
-        let rows = query.fetch_all(&self.readers).await?;
+        let rows = self.readers.fetch_all(query).await?;
         Ok(rows.iter().filter_map(readable_control).collect())
     }
 
     /// The number of the last thing told; 0 before the first.
     pub async fn control_last(&self) -> Result<i64, Error> {
-        Ok(sqlx::query_scalar("SELECT COALESCE(MAX(n), 0) FROM control").fetch_one(&self.readers).await?)
+        let query = sqlx::query("SELECT COALESCE(MAX(n), 0) AS last FROM control");
+        number(&self.readers.fetch_one(query).await?, "last")
     }
 }
 

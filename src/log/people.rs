@@ -94,19 +94,19 @@ impl Log {
     /// The project of that id.
     pub async fn project(&self, id: ProjectId) -> Result<Option<ProjectRecord>, Error> {
         let query = sqlx::query("SELECT * FROM projects WHERE id = $1").bind(id.to_string());
-        query.fetch_optional(&self.readers).await?.as_ref().map(read_project).transpose()
+        self.readers.fetch_optional(query).await?.as_ref().map(read_project).transpose()
     }
 
     /// The project that an embed snippet names.
     pub async fn project_by_public_key(&self, public_key: &str) -> Result<Option<ProjectRecord>, Error> {
         let query = sqlx::query("SELECT * FROM projects WHERE public_key = $1").bind(public_key);
-        query.fetch_optional(&self.readers).await?.as_ref().map(read_project).transpose()
+        self.readers.fetch_optional(query).await?.as_ref().map(read_project).transpose()
     }
 
     /// All projects, oldest first.
     pub async fn projects(&self) -> Result<Vec<ProjectRecord>, Error> {
         let query = sqlx::query("SELECT * FROM projects ORDER BY created_ms, id");
-        query.fetch_all(&self.readers).await?.iter().map(read_project).collect()
+        self.readers.fetch_all(query).await?.iter().map(read_project).collect()
     }
 
     /// Stores everything of a project but its id and `created_at`. Whether there is such a project. `Taken` when its new
@@ -135,19 +135,23 @@ impl Log {
     /// The agent of that id.
     pub async fn agent(&self, id: AgentId) -> Result<Option<AgentRecord>, Error> {
         let query = sqlx::query("SELECT * FROM agents WHERE id = $1").bind(id.to_string());
-        query.fetch_optional(&self.readers).await?.as_ref().map(read_agent).transpose()
+        self.readers.fetch_optional(query).await?.as_ref().map(read_agent).transpose()
     }
 
     /// The agent who signs in with `email`, in whatever case it is typed.
     pub async fn agent_by_email(&self, email: &str) -> Result<Option<AgentRecord>, Error> {
+        // NUL is in no address; PostgreSQL would not take it.
+        if email.contains('\0') {
+            return Ok(None);
+        }
         let query = sqlx::query("SELECT * FROM agents WHERE email = $1").bind(canonical_email(email));
-        query.fetch_optional(&self.readers).await?.as_ref().map(read_agent).transpose()
+        self.readers.fetch_optional(query).await?.as_ref().map(read_agent).transpose()
     }
 
     /// A project's agents, by name.
     pub async fn agents(&self, project: ProjectId) -> Result<Vec<AgentRecord>, Error> {
         let query = sqlx::query("SELECT * FROM agents WHERE project = $1 ORDER BY name, id").bind(project.to_string());
-        query.fetch_all(&self.readers).await?.iter().map(read_agent).collect()
+        self.readers.fetch_all(query).await?.iter().map(read_agent).collect()
     }
 
     /// Stores everything of an agent but its id, project and `created_at`. Whether there is such an agent. `Taken` when

@@ -67,13 +67,13 @@ impl Log {
         let query = sqlx::query(query).bind(conversation.to_string()).bind(project.to_string());
         // The state before the keys: an entry that is committed between the two only adds a key, and the first append
         // on the older state is told that it is stale.
-        let Some(row) = query.fetch_optional(&self.readers).await? else { return Ok(None) };
+        let Some(row) = self.readers.fetch_optional(query).await? else { return Ok(None) };
         let state = rows::conversation(&row)?;
         let keys = sqlx::query(
             "SELECT lane, seq, author_kind, author, client_key FROM entries \
              WHERE conversation = $1 AND client_key IS NOT NULL",
         );
-        let keys = keys.bind(conversation.to_string()).fetch_all(&self.readers).await?;
+        let keys = self.readers.fetch_all(keys.bind(conversation.to_string())).await?;
         let keys = keys.iter().filter_map(|row| known_key(row, state.visitor).transpose()).collect::<Result<_, _>>()?;
         let last_at = self.last_at(&state).await?;
         Ok(Some(Loaded { state, keys, last_at }))
@@ -81,19 +81,19 @@ impl Log {
 
     /// When the last entry of either lane was written.
     async fn last_at(&self, state: &Conversation) -> Result<Millis, Error> {
-        let query = sqlx::query_scalar(
-            "SELECT COALESCE(MAX(at_ms), 0) FROM entries WHERE conversation = $1 \
+        let query = sqlx::query(
+            "SELECT COALESCE(MAX(at_ms), 0) AS last_ms FROM entries WHERE conversation = $1 \
              AND ((lane = 'thread' AND seq = $2) OR (lane = 'desk' AND seq = $3))",
         );
         let query = query.bind(state.id.to_string()).bind(to_bigint(state.seq)).bind(to_bigint(state.desk_seq));
-        Ok(query.fetch_one(&self.readers).await?)
+        rows::number(&self.readers.fetch_one(query).await?, "last_ms")
     }
 
     /// One entry.
     pub async fn entry(&self, conversation: ConversationId, lane: Lane, seq: u64) -> Result<Option<Entry>, Error> {
         let query = sqlx::query("SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq = $3");
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(seq));
-        query.fetch_optional(&self.readers).await?.as_ref().map(rows::read_entry).transpose()
+        self.readers.fetch_optional(query).await?.as_ref().map(rows::read_entry).transpose()
     }
 
     /// The first `limit` entries after `after`, ascending.
@@ -108,7 +108,7 @@ impl Log {
             "SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq > $3 ORDER BY seq LIMIT $4",
         );
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(after));
-        query.bind(to_bigint(limit)).fetch_all(&self.readers).await?.iter().map(rows::read_entry).collect()
+        self.readers.fetch_all(query.bind(to_bigint(limit))).await?.iter().map(rows::read_entry).collect()
     }
 
     /// The last `limit` entries before `before` (`u64::MAX`: the newest), ascending.
@@ -123,14 +123,14 @@ impl Log {
             "SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4",
         );
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(before));
-        query.bind(to_bigint(limit)).fetch_all(&self.readers).await?.iter().rev().map(rows::read_entry).collect()
+        self.readers.fetch_all(query.bind(to_bigint(limit))).await?.iter().rev().map(rows::read_entry).collect()
     }
 
     /// A visitor's conversations, newest message first, at most 50.
     pub async fn conversations_of(&self, project: ProjectId, visitor: VisitorId) -> Result<Vec<Conversation>, Error> {
         let query = select("conversations WHERE project = $1 AND visitor = $2 ORDER BY at_ms DESC, id DESC LIMIT $3");
         let query = sqlx::query(query).bind(project.to_string()).bind(visitor.to_string()).bind(CONVERSATIONS);
-        query.fetch_all(&self.readers).await?.iter().map(rows::conversation).collect()
+        self.readers.fetch_all(query).await?.iter().map(rows::conversation).collect()
     }
 
     /// All conversations of a visitor, however many.
@@ -141,7 +141,7 @@ impl Log {
     ) -> Result<Vec<ConversationId>, Error> {
         let query = sqlx::query("SELECT id FROM conversations WHERE project = $1 AND visitor = $2");
         let query = query.bind(project.to_string()).bind(visitor.to_string());
-        query.fetch_all(&self.readers).await?.iter().map(|row| rows::parsed(row, "id")).collect()
+        self.readers.fetch_all(query).await?.iter().map(|row| rows::parsed(row, "id")).collect()
     }
 
     /// The conversation that the visitor opened with `key`.
@@ -153,7 +153,7 @@ impl Log {
     ) -> Result<Option<ConversationId>, Error> {
         let query = sqlx::query("SELECT id FROM conversations WHERE project = $1 AND visitor = $2 AND open_key = $3");
         let query = query.bind(project.to_string()).bind(visitor.to_string()).bind(key.as_str().to_owned());
-        query.fetch_optional(&self.readers).await?.map(|row| rows::parsed(&row, "id")).transpose()
+        self.readers.fetch_optional(query).await?.map(|row| rows::parsed(&row, "id")).transpose()
     }
 
     /// All open conversations of a project, the one first that waits longest.
@@ -163,7 +163,7 @@ impl Log {
              ORDER BY CASE WHEN waiting_since_ms IS NULL THEN 1 ELSE 0 END, waiting_since_ms, id",
         );
         let query = sqlx::query(query).bind(project.to_string());
-        query.fetch_all(&self.readers).await?.iter().map(rows::conversation).collect()
+        self.readers.fetch_all(query).await?.iter().map(rows::conversation).collect()
     }
 
     /// How many open conversations are `agent`'s, nobody's, and in all.
@@ -173,7 +173,7 @@ impl Log {
              COUNT(*) - COUNT(assignee) AS unassigned, COUNT(*) AS total \
              FROM conversations WHERE project = $1 AND status = 'open'",
         );
-        let row = query.bind(project.to_string()).bind(agent.to_string()).fetch_one(&self.readers).await?;
+        let row = self.readers.fetch_one(query.bind(project.to_string()).bind(agent.to_string())).await?;
         Ok((rows::count(&row, "mine")?, rows::count(&row, "unassigned")?, rows::count(&row, "total")?))
     }
 
@@ -186,7 +186,7 @@ impl Log {
     pub async fn visitor(&self, project: ProjectId, visitor: VisitorId) -> Result<Option<VisitorRecord>, Error> {
         let query = sqlx::query("SELECT * FROM visitors WHERE project = $1 AND id = $2");
         let query = query.bind(project.to_string()).bind(visitor.to_string());
-        query.fetch_optional(&self.readers).await?.as_ref().map(rows::visitor).transpose()
+        self.readers.fetch_optional(query).await?.as_ref().map(rows::visitor).transpose()
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{AgentRef, Author, Conversation, Entry, Event, Key, Lane, Marks, Status, Watermarks},
-    ids::ConversationId,
+    ids::{AgentId, ConversationId, ProjectId},
 };
 
 /// A conversation's columns, as [`conversation`] reads them.
@@ -50,6 +50,7 @@ pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
         Cell::text(&head.id),
         Cell::count(from.0),
         Cell::count(from.1),
+        Cell::text(&head.visitor),
         Cell::maybe_text(head.visitor_name.as_deref()),
         Cell::Word(head.status.as_str()),
         Cell::count(head.seq),
@@ -63,6 +64,11 @@ pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
         Cell::text(&head.preview),
         Cell::Number(head.at),
     ]
+}
+
+/// The values of `sql::LOCK_AGENTS` and `sql::LOADS`.
+pub(super) fn agent(project: ProjectId, agent: AgentId) -> Row {
+    vec![Cell::text(&project), Cell::text(&agent)]
 }
 
 /// The values of `sql::GREET`.

@@ -12,7 +12,7 @@ impl Log {
         let insert = sqlx::query(insert).bind(name.to_owned()).bind(value).bind(self.clock.now());
         self.execute(insert).await?;
         let select = sqlx::query("SELECT value FROM secrets WHERE name = $1").bind(name.to_owned());
-        let row = select.fetch_one(&self.readers).await?;
+        let row = self.readers.fetch_one(select).await?;
         BASE64_STANDARD.decode(rows::text(&row, "value")?).map_err(|_| Error::Damaged("secret"))
     }
 }

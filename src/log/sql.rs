@@ -5,7 +5,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use sqlx::{Any, AnyConnection, AssertSqlSafe, any::AnyArguments, query::Query};
+use sqlx::{
+    Any, AssertSqlSafe,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
+
+use super::{connection::Writer, engine::Dialect};
 
 /// The sizes of batches. The largest keeps the parameters (256 x 18) well under SQLite's limit of 32,766.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
@@ -52,66 +58,135 @@ pub(super) fn to_bigint(value: u64) -> i64 {
 /// A row's values, in the statement's order.
 pub(super) type Row = Vec<Cell>;
 
-/// A statement for many rows, in all its sizes.
+/// A statement for many rows: its text in all sizes, for each engine.
 pub(super) struct Bulk {
-    texts: [Arc<str>; SIZES.len()],
+    sqlite: Texts,
+    postgres: Texts,
 }
+
+type Texts = [Arc<str>; SIZES.len()];
 
 impl Bulk {
     /// `before`, then the rows' parameters, then `after`.
     fn new(before: &str, columns: usize, after: &str) -> Self {
-        // Bare question marks: SQLite looks `$1` up by name, one after the other, for each value that is bound. With 256
-        // rows that took longer than writing them.
-        let row = format!("({})", vec!["?"; columns].join(", "));
-        Self { texts: SIZES.map(|size| format!("{before} {} {after}", vec![row.as_str(); size].join(", ")).into()) }
+        let texts = |dialect: Dialect| {
+            let (before, after) = (dialect.complete(before), dialect.complete(after));
+            SIZES.map(|size| format!("{before} {} {after}", parameters(dialect, size, columns)).into())
+        };
+        Self { sqlite: texts(Dialect::Sqlite), postgres: texts(Dialect::Postgres) }
     }
 
     /// Carries it out for all `rows`; returns how many rows of the table changed.
     pub(super) async fn run<'r>(
         &self,
-        connection: &mut AnyConnection,
+        writer: &mut Writer,
         rows: impl IntoIterator<Item = &'r Row> + Send,
     ) -> Result<u64, sqlx::Error> {
-        let rows: Vec<&Row> = rows.into_iter().collect();
-        let (mut rows, mut changed) = (rows.as_slice(), 0);
-        for (size, text) in SIZES.iter().zip(&self.texts) {
-            while let Some((batch, rest)) = rows.split_at_checked(*size) {
-                let query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
-                let query = batch.iter().copied().flatten().fold(query, |query, cell| cell.bind(query));
-                changed += query.execute(&mut *connection).await?.rows_affected();
-                rows = rest;
-            }
+        let mut changed = 0;
+        for (text, batch) in self.batches(writer.dialect(), &rows.into_iter().collect::<Vec<_>>()) {
+            changed += writer.change(query(text, batch)).await?;
         }
         Ok(changed)
     }
+
+    /// Carries it out for all `rows`; returns the rows that it returns.
+    pub(super) async fn fetch<'r>(
+        &self,
+        writer: &mut Writer,
+        rows: impl IntoIterator<Item = &'r Row> + Send,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        let mut fetched = Vec::new();
+        for (text, batch) in self.batches(writer.dialect(), &rows.into_iter().collect::<Vec<_>>()) {
+            fetched.extend(writer.fetch(query(text, batch)).await?);
+        }
+        Ok(fetched)
+    }
+
+    /// The rows in batches, with the text for each.
+    fn batches<'a, 'r>(&'a self, dialect: Dialect, mut rows: &'a [&'r Row]) -> Vec<(&'a Arc<str>, &'a [&'r Row])> {
+        let texts = match dialect {
+            Dialect::Sqlite => &self.sqlite,
+            Dialect::Postgres => &self.postgres,
+        };
+        let mut batches = Vec::new();
+        for (size, text) in SIZES.iter().zip(texts) {
+            while let Some((batch, rest)) = rows.split_at_checked(*size) {
+                batches.push((text, batch));
+                rows = rest;
+            }
+        }
+        batches
+    }
+}
+
+/// The parameters of so many rows, in parentheses.
+fn parameters(dialect: Dialect, rows: usize, columns: usize) -> String {
+    let row = |row: usize| (1..=columns).map(|column| dialect.parameter(row * columns + column)).collect::<Vec<_>>();
+    (0..rows).map(|number| format!("({})", row(number).join(", "))).collect::<Vec<_>>().join(", ")
+}
+
+fn query<'r>(text: &Arc<str>, rows: &[&'r Row]) -> Query<'r, Any, AnyArguments> {
+    let query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
+    rows.iter().copied().flatten().fold(query, |query, cell| cell.bind(query))
 }
 
 /// A new conversation. Nothing happens where the id or the visitor's key of the `open` is known.
-pub(super) static OPEN: LazyLock<Bulk> = LazyLock::new(|| {
+pub(super) static OPEN: LazyLock<Bulk> = LazyLock::new(|| open(""));
+
+/// As [`OPEN`]; returns the ids of those that are new.
+pub(super) static OPEN_AND_TELL: LazyLock<Bulk> = LazyLock::new(|| open("RETURNING id"));
+
+fn open(returning: &str) -> Bulk {
     Bulk::new(
         "INSERT INTO conversations (id, project, visitor, visitor_name, open_key, epoch, status, seq, desk_seq, assignee, \
          assignee_name, waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms, created_ms) VALUES",
         18,
-        "ON CONFLICT DO NOTHING",
+        &format!("ON CONFLICT DO NOTHING {returning}"),
+    )
+}
+
+/// A conversation goes on, if it is where it was expected, and whose.
+pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| advance(""));
+
+/// As [`ADVANCE`]; returns the ids of those that went on.
+pub(super) static ADVANCE_AND_TELL: LazyLock<Bulk> = LazyLock::new(|| advance("RETURNING conversations.id AS id"));
+
+fn advance(returning: &str) -> Bulk {
+    Bulk::new(
+        "WITH v (id, from_seq, from_desk_seq, visitor, visitor_name, status, seq, desk_seq, assignee, assignee_name, \
+         waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms) AS (VALUES",
+        16,
+        &format!(
+            ") /*locked*/ UPDATE conversations SET visitor_name = v.visitor_name, status = v.status, seq = v.seq, \
+             desk_seq = v.desk_seq, assignee = v.assignee, assignee_name = v.assignee_name, \
+             waiting_since_ms = v.waiting_since_ms, \
+             read_visitor = CASE WHEN v.read_visitor > conversations.read_visitor THEN v.read_visitor \
+                 ELSE conversations.read_visitor END, \
+             read_agent = CASE WHEN v.read_agent > conversations.read_agent THEN v.read_agent \
+                 ELSE conversations.read_agent END, \
+             unread = v.unread, preview = v.preview, at_ms = v.at_ms \
+             FROM v WHERE conversations.id = v.id AND conversations.seq = v.from_seq \
+             AND conversations.desk_seq = v.from_desk_seq AND conversations.visitor = v.visitor /*and locked*/ {returning}"
+        ),
+    )
+}
+
+/// Agents who are about to be given conversations, so that nobody else gives them any meanwhile.
+pub(super) static LOCK_AGENTS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "WITH v (project, id) AS (VALUES",
+        2,
+        ") SELECT agents.id FROM agents WHERE agents.id IN (SELECT v.id FROM v) ORDER BY agents.id /*for update*/",
     )
 });
 
-/// A conversation goes on, if it is where it was expected.
-pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
+/// How many open conversations agents have.
+pub(super) static LOADS: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
-        "WITH v (id, from_seq, from_desk_seq, visitor_name, status, seq, desk_seq, assignee, assignee_name, \
-         waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms) AS (VALUES",
-        15,
-        ") UPDATE conversations SET visitor_name = v.visitor_name, status = v.status, seq = v.seq, \
-         desk_seq = v.desk_seq, assignee = v.assignee, assignee_name = v.assignee_name, \
-         waiting_since_ms = v.waiting_since_ms, \
-         read_visitor = CASE WHEN v.read_visitor > conversations.read_visitor THEN v.read_visitor \
-             ELSE conversations.read_visitor END, \
-         read_agent = CASE WHEN v.read_agent > conversations.read_agent THEN v.read_agent \
-             ELSE conversations.read_agent END, \
-         unread = v.unread, preview = v.preview, at_ms = v.at_ms \
-         FROM v WHERE conversations.id = v.id AND conversations.seq = v.from_seq \
-         AND conversations.desk_seq = v.from_desk_seq",
+        "WITH v (project, id) AS (VALUES",
+        2,
+        ") SELECT v.id AS id, (SELECT COUNT(*) FROM conversations WHERE conversations.project = v.project \
+         AND conversations.assignee = v.id AND conversations.status = 'open') AS held FROM v",
     )
 });
 
@@ -120,13 +195,13 @@ pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::new(
         "WITH v (id, visitor, agent, to_visitor, to_agent) AS (VALUES",
         5,
-        ") UPDATE conversations SET \
+        ") /*locked*/ UPDATE conversations SET \
          read_visitor = CASE WHEN v.visitor > read_visitor THEN v.visitor ELSE read_visitor END, \
          read_agent = CASE WHEN v.agent > read_agent THEN v.agent ELSE read_agent END, \
          delivered_visitor = CASE WHEN v.to_visitor > delivered_visitor THEN v.to_visitor ELSE delivered_visitor END, \
          delivered_agent = CASE WHEN v.to_agent > delivered_agent THEN v.to_agent ELSE delivered_agent END, \
          unread = CASE WHEN v.agent >= seq THEN 0 ELSE unread END \
-         FROM v WHERE conversations.id = v.id",
+         FROM v WHERE conversations.id = v.id /*and locked*/",
     )
 });
 

@@ -1,4 +1,4 @@
-//! What is SQLite's own: the file, its lock, its pragmas. A second engine gets a file of its own beside this one.
+//! What is SQLite's own: the file, its lock, its pragmas.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -11,6 +11,7 @@ use std::{
 use sqlx::{
     AnyConnection, AnyPool, ConnectOptions as _,
     any::{AnyConnectOptions, AnyPoolOptions},
+    error::ErrorKind,
 };
 
 use super::Error;
@@ -22,11 +23,10 @@ const LOCK_FILE: &str = "deskbell.lock";
 
 /// How a writing transaction begins: with the write lock, so that it never fails half way because another has it.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
-/// How rows are kept in the tree of their primary key.
-pub(super) const CLUSTERED: &str = "WITHOUT ROWID";
+/// What stands for the marks of the log's SQL: rows are kept in the tree of their primary key. There is one writer, so
+/// nothing is locked.
+pub(super) const OWN_WORDS: &[(&str, &str)] = &[("/*clustered*/", "WITHOUT ROWID")];
 
-/// Connections that read at once. Reads are short (a page of a conversation); more would only hold more memory.
-const READERS: u32 = 4;
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
 
@@ -81,9 +81,9 @@ impl Sqlite {
     }
 
     /// Connections for reading.
-    pub(super) async fn readers(&self) -> Result<AnyPool, sqlx::Error> {
+    pub(super) async fn readers(&self, most: u32) -> Result<AnyPool, sqlx::Error> {
         AnyPoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(most)
             // One always stays: while it does, a writer that reconnects finds the shared memory and the WAL in place.
             .min_connections(1)
             .acquire_timeout(READER_WAIT)
@@ -96,6 +96,11 @@ impl Sqlite {
             .connect_with(self.options.clone())
             .await
     }
+}
+
+/// Whether the rows themselves are refused: a constraint.
+pub(super) fn is_about_data(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.kind() != ErrorKind::Other)
 }
 
 /// The server's lock on the data directory; let go when dropped, and by the kernel when the process dies.

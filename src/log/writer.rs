@@ -2,12 +2,11 @@
 //! gathers in the queue; so the rate grows with the load, and a lone message waits for no one.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use sqlx::error::ErrorKind;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
@@ -32,6 +31,10 @@ const GROUP: usize = 1_024;
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 /// How long a probe waits: a disk that takes longer is not ready.
 const PROBE_WAIT: Duration = Duration::from_secs(2);
+/// How often a group that met another node's is tried again. Locks are taken in one order, so once is rare.
+const TRIES: u32 = 5;
+/// The longest pause before that.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the task is asked to write, and whom it tells.
 pub(super) enum Job {
@@ -123,7 +126,7 @@ fn is_dense(append: &Append) -> bool {
 
 async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>) {
     let mut jobs = Vec::with_capacity(GROUP);
-    let mut closing = Vec::new();
+    let (mut closing, mut is_down) = (Vec::new(), false);
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
         let mut round = Round::default();
         for job in jobs.drain(..) {
@@ -138,21 +141,27 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>) {
                 }
             }
         }
-        if !round.is_empty() {
-            round.carry_out(&mut *writer.lock().await).await;
+        let failure = round.carry_out(&mut *writer.lock().await).await;
+        // Once for each outage: there may be thousands of groups in it.
+        if let (Some(error), false) = (&failure, is_down) {
+            tracing::error!(%error, "the log can't be written; nothing that is handed to it is stored until it can");
         }
+        is_down = failure.is_some();
     }
     writer.lock().await.close().await;
     // Whoever waits for the end hears of it by the answers' end.
     drop(closing);
 }
 
-/// What one transaction holds.
+/// What is written in one go: the appends in one transaction, marks and probes in another.
+///
+/// They are apart because of other nodes: what is marked as read are other conversations than those that go on, and rows
+/// are locked in one order only within each kind; and a probe changes one row that all nodes have in common.
 #[derive(Default)]
 struct Round {
     group: Group,
-    /// The furthest of each, because one statement sets a row once.
-    marks: HashMap<ConversationId, Marks>,
+    /// The furthest of each, because one statement sets a row once; in the order of their locks.
+    marks: BTreeMap<ConversationId, Marks>,
     marked: Vec<oneshot::Sender<Result<(), Error>>>,
     probes: Vec<oneshot::Sender<Result<(), Error>>>,
 }
@@ -164,62 +173,85 @@ impl Round {
         self.marked.push(answer);
     }
 
-    fn is_empty(&self) -> bool {
-        self.group.is_empty() && self.marked.is_empty() && self.probes.is_empty()
-    }
-
-    /// Writes all of it in one transaction and tells everyone what came of it.
-    async fn carry_out(mut self, writer: &mut Writer) {
-        let mut outcome = self.write(writer).await;
-        if outcome.as_ref().is_err_and(is_about_data) {
-            tracing::error!("the database refused a group of appends; each is now written on its own");
-            self.group.commit_each(writer).await;
-            let appends = std::mem::take(&mut self.group);
-            outcome = self.write(writer).await;
-            appends.answer(None);
-        }
-        if let Err(error) = &outcome {
-            tracing::error!(%error, appends = self.group.len(), "the log could not be written; nothing of it was stored");
-        }
-        let failure = outcome.err().map(|error| error.to_string());
+    /// Writes all of it and tells everyone what came of it. Returns why it could not be written.
+    async fn carry_out(mut self, writer: &mut Writer) -> Option<String> {
+        let mut failure = None;
         if !self.group.is_empty() {
-            self.group.answer(failure.as_deref());
+            failure = carry_out_group(self.group, writer).await;
         }
-        for answer in self.marked.into_iter().chain(self.probes) {
-            drop(answer.send(failure.clone().map_or(Ok(()), |failure| Err(Error::Unavailable(failure)))));
+        if !self.marked.is_empty() || !self.probes.is_empty() {
+            let marks: Vec<_> = self.marks.iter().map(|(id, marks)| rows::mark(*id, *marks)).collect();
+            let is_probed = !self.probes.is_empty();
+            let mut tries = TRIES;
+            let outcome = loop {
+                let outcome = note(&marks, is_probed, writer).await;
+                if !goes_again(&outcome, &mut tries, writer).await {
+                    break outcome;
+                }
+            };
+            let failed = outcome.err().map(|error| error.to_string());
+            self.marked.append(&mut self.probes);
+            for answer in self.marked {
+                drop(answer.send(failed.clone().map_or(Ok(()), |failed| Err(Error::Unavailable(failed)))));
+            }
+            failure = failure.or(failed);
         }
-    }
-
-    async fn write(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
-        let written = self.try_write(writer).await;
-        if written.is_err() {
-            writer.roll_back().await;
-        }
-        written
-    }
-
-    async fn try_write(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
-        writer.begin().await?;
-        if !self.group.write(writer.connection()?).await? {
-            // Somebody's expectation was wrong. Begin again, and find out whose.
-            writer.roll_back().await;
-            writer.begin().await?;
-            self.group.write_each(writer.connection()?).await?;
-        }
-        let marks: Vec<_> = self.marks.iter().map(|(conversation, marks)| rows::mark(*conversation, *marks)).collect();
-        sql::MARK.run(writer.connection()?, &marks).await?;
-        if !self.probes.is_empty() {
-            let probe = sqlx::query("UPDATE probe SET written = written + 1 WHERE id = 1");
-            probe.execute(writer.connection()?).await?;
-        }
-        let started = Instant::now();
-        writer.commit().await?;
-        metrics::histogram!("deskbell_commit_seconds").record(started.elapsed());
-        Ok(())
+        failure
     }
 }
 
-/// Whether the database refuses the rows themselves, which trying again would not change.
-fn is_about_data(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.kind() != ErrorKind::Other)
+/// Writes the appends in one transaction, or each in its own if the database refuses some of the rows.
+async fn carry_out_group(mut group: Group, writer: &mut Writer) -> Option<String> {
+    let mut tries = TRIES;
+    let outcome = loop {
+        let outcome = enter(&mut group, writer).await;
+        if !goes_again(&outcome, &mut tries, writer).await {
+            break outcome;
+        }
+    };
+    if outcome.as_ref().is_err_and(|error| writer.engine().is_about_data(error)) {
+        tracing::error!("the database refused a group of appends; each is now written on its own");
+        group.commit_each(writer).await;
+        group.answer(None);
+        return None;
+    }
+    let failure = outcome.err().map(|error| error.to_string());
+    group.answer(failure.as_deref());
+    failure
+}
+
+/// Cleans up after a failure. True when it came of others who write, and the same is worth another try.
+async fn goes_again(outcome: &Result<(), sqlx::Error>, tries: &mut u32, writer: &mut Writer) -> bool {
+    let Err(error) = outcome else { return false };
+    writer.roll_back().await;
+    *tries = tries.saturating_sub(1);
+    if *tries == 0 || !writer.engine().is_conflict(error) {
+        return false;
+    }
+    metrics::counter!("deskbell_commit_conflicts_total").increment(1);
+    tokio::time::sleep(TRY_AGAIN.mul_f64(rand::random_range(0.1..1.0))).await;
+    true
+}
+
+async fn enter(group: &mut Group, writer: &mut Writer) -> Result<(), sqlx::Error> {
+    writer.begin().await?;
+    if !group.write(writer).await? {
+        // Somebody's expectation was wrong. Begin again, and find out whose.
+        writer.roll_back().await;
+        writer.begin().await?;
+        group.write_found(writer).await?;
+    }
+    let started = Instant::now();
+    writer.commit().await?;
+    metrics::histogram!("deskbell_commit_seconds").record(started.elapsed());
+    Ok(())
+}
+
+async fn note(marks: &[sql::Row], is_probed: bool, writer: &mut Writer) -> Result<(), sqlx::Error> {
+    writer.begin().await?;
+    sql::MARK.run(writer, marks).await?;
+    if is_probed {
+        writer.change(sqlx::query("UPDATE probe SET written = written + 1 WHERE id = 1")).await?;
+    }
+    writer.commit().await
 }

@@ -66,8 +66,11 @@ async fn the_effective_configuration_is_shown_and_no_secret_ever() {
     let again: Value = setup.cli(["check-config", "--json"]).await.json();
     assert_eq!(again["settings"]["limits"]["fragments"], 5);
     setup.text("database.url", "postgres://deskbell:s3cret@localhost/deskbell");
+    let shown = setup.cli(["check-config"]).await.text();
+    assert!(shown.contains("database.url = \"****\"") && !shown.contains("s3cret"), "{shown}");
+    setup.text("database.url", "postgres://deskbell:s3cret@localhost/deskbell?sslmode=maybe");
     let refused = setup.cli(["check-config"]).await;
-    assert!(refused.errors().contains("database.url") && !refused.errors().contains("s3cret"), "{}", refused.errors());
+    assert!(refused.errors().contains("sslmode takes") && !refused.errors().contains("s3cret"), "{}", refused.errors());
 }
 
 #[tokio::test]
@@ -183,11 +186,26 @@ async fn json_is_one_object_and_people_read_stderr() {
 
 #[tokio::test]
 async fn migrate_makes_a_database_that_serve_takes() {
-    let setup = Setup::new();
+    let mut setup = Setup::new();
+    setup.text("database.url", "sqlite");
     assert_eq!(setup.cli(["migrate", "--json"]).await.json(), json!({"migrated": true}));
     assert!(setup.path().join("data/deskbell.db").exists());
     setup.cli(["migrate"]).await.text();
     setup.start().await.visitor().await;
+}
+
+#[tokio::test]
+async fn a_postgresql_that_is_not_there_is_an_error_and_no_reason_to_use_something_else() {
+    let mut setup = Setup::new();
+    setup.text("database.url", "postgres://deskbell:s3cret@127.0.0.1:1/deskbell");
+    for command in ["serve", "migrate"] {
+        let refused = setup.cli([command]).await;
+        assert_eq!(refused.code(), Some(1));
+        let said = refused.errors();
+        assert!(said.contains("PostgreSQL can't be reached at the address in `database.url`"), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    assert!(!setup.path().join("data").exists());
 }
 
 #[tokio::test]

@@ -4,11 +4,14 @@ mod accounts;
 mod faults;
 mod inbox;
 mod interleavings;
+mod nodes;
+mod outage;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use deskbell::{
     clock::{Clock, Millis},
+    config::Secret,
     domain::{
         AgentRef, Author, Conversation, Entry, Event, Key, Lane, Marks, MovedBy, Status, Watermarks,
         conversation::apply,
@@ -19,33 +22,57 @@ use deskbell::{
 };
 use tempfile::TempDir;
 
+use crate::support::postgres;
+
 const START: Millis = 1_700_000_000_000;
 
-/// A log in a directory of its own, for a server that starts and stops.
+/// A log of its own, for a server that starts and stops: in SQLite, or in PostgreSQL where the run says so.
 struct Story {
     log: Log,
     tasks: Tasks,
     clock: Clock,
     project: ProjectId,
+    options: Options,
     home: Option<TempDir>,
 }
 
 impl Story {
     async fn begin() -> Self {
+        if postgres::is_default() { Self::begin_at(postgres::database()).await } else { Self::begin_in_sqlite().await }
+    }
+
+    /// In a SQLite file in a directory that goes away with it.
+    async fn begin_in_sqlite() -> Self {
         let home = TempDir::new().unwrap();
         let mut story = Self::begin_in(home.path()).await;
         story.home = Some(home);
         story
     }
 
+    /// In a SQLite file in this directory.
     async fn begin_in(path: &Path) -> Self {
+        Self::begin_with(options(path, OpenAs::Server)).await
+    }
+
+    /// In the PostgreSQL database of this address.
+    async fn begin_at(url: String) -> Self {
+        Self::begin_with(Options { url: Secret::new(url), ..options(Path::new("/dev/null/nothing"), OpenAs::Server) })
+            .await
+    }
+
+    async fn begin_with(options: Options) -> Self {
         let (tasks, clock) = (Tasks::new(), Clock::manual(START));
-        let log = Log::open(options(path, OpenAs::Server), clock.clone(), &tasks).await.unwrap();
-        Self { log, tasks, clock, project: ProjectId::generate(), home: None }
+        let log = Log::open(options.clone(), clock.clone(), &tasks).await.unwrap();
+        Self { log, tasks, clock, project: ProjectId::generate(), options, home: None }
+    }
+
+    /// Another node on the same database.
+    async fn another_node(&self) -> Self {
+        Self { project: self.project, ..Self::begin_with(self.options.clone()).await }
     }
 
     fn path(&self) -> &Path {
-        self.home.as_ref().unwrap().path()
+        &self.options.data_dir
     }
 
     async fn stop(&self) {
@@ -57,7 +84,7 @@ impl Story {
     async fn restart(&mut self) {
         self.stop().await;
         self.tasks = Tasks::new();
-        self.log = Log::open(options(self.path(), OpenAs::Server), self.clock.clone(), &self.tasks).await.unwrap();
+        self.log = Log::open(self.options.clone(), self.clock.clone(), &self.tasks).await.unwrap();
     }
 
     /// A new visitor's conversation with one message, in the log.
@@ -78,7 +105,7 @@ impl Story {
 }
 
 fn options(path: &Path, role: OpenAs) -> Options {
-    Options { url: "sqlite".to_owned(), data_dir: path.to_owned(), role }
+    Options { url: Secret::new("sqlite".to_owned()), data_dir: path.to_owned(), readers: 4, role }
 }
 
 fn key(text: &str) -> Key {
@@ -145,7 +172,7 @@ impl Chat {
             entries.push(Arc::new(entry));
         }
         self.head = Arc::new(head);
-        Append { expected_seq, expected_desk_seq, head: Arc::clone(&self.head), entries, open: None }
+        Append { expected_seq, expected_desk_seq, head: Arc::clone(&self.head), entries, open: None, claim: None }
     }
 
     fn opening(&mut self, open_key: &str, text: &str) -> Append {

@@ -6,6 +6,7 @@ mod client;
 mod http;
 mod link;
 mod people;
+pub(crate) mod postgres;
 mod redis;
 mod server;
 mod stream;

@@ -4,6 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     bus::{Message, Revocation, Topic},
+    config::Secret,
     domain::Role,
     log::{AgentRecord, OpenAs},
     tasks::Tasks,
@@ -26,8 +27,12 @@ impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, bus, tasks) = (Clock::manual(NOW), Bus::local(), Tasks::new());
-        let options =
-            log::Options { url: "sqlite".to_owned(), data_dir: folder.path().to_owned(), role: OpenAs::Server };
+        let options = log::Options {
+            url: Secret::new("sqlite".to_owned()),
+            data_dir: folder.path().to_owned(),
+            readers: 1,
+            role: OpenAs::Server,
+        };
         let log = Log::open(options, clock.clone(), &tasks).await.unwrap();
         let options = Options {
             token_ttl_s: 900,

@@ -1,6 +1,6 @@
 -- The first schema. One text for SQLite and PostgreSQL: identifiers and JSON are TEXT, numbers, flags (0/1) and times
--- (milliseconds since the Unix epoch, UTC) are BIGINT. Where /*clustered*/ stands, SQLite keeps the rows in the primary
--- key's own tree (WITHOUT ROWID).
+-- (milliseconds since the Unix epoch, UTC) are BIGINT. Where a mark between slashes and stars stands, an engine may have
+-- words of its own: SQLite keeps clustered rows in the primary key's own tree, PostgreSQL leaves room where rows change.
 
 CREATE TABLE projects (
     id                  TEXT   NOT NULL PRIMARY KEY,
@@ -96,7 +96,7 @@ CREATE TABLE conversations (
     at_ms            BIGINT NOT NULL,
     created_ms       BIGINT NOT NULL,
     UNIQUE (project, visitor, open_key)
-) /*clustered*/;
+) /*clustered*/ /*changes*/;
 
 -- Open conversations change with every message; an index that holds their time would be rewritten each time. They are
 -- few (what a team works on), so the inbox sorts them. Closed ones are many, and stand still.

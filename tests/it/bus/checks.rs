@@ -10,6 +10,7 @@ use std::{
 use deskbell::{
     bus::{Message, Topic},
     clock::Clock,
+    config::Secret,
     domain::{AgentRef, Author, Conversation, Entry, Event, Key, Lane, conversation::apply},
     hub::{
         Arrival, Hub, Stay, Subject,
@@ -38,7 +39,8 @@ impl World {
     async fn start() -> Self {
         let (redis, home, clock) = (Redis::start().await, TempDir::new().unwrap(), Clock::system());
         let node = Node::start(&redis).await;
-        let options = Options { url: "sqlite".to_owned(), data_dir: home.path().to_owned(), role: OpenAs::Server };
+        let url = Secret::new("sqlite".to_owned());
+        let options = Options { url, data_dir: home.path().to_owned(), readers: 4, role: OpenAs::Server };
         let log = Log::open(options, clock.clone(), &node.tasks).await.unwrap();
         let hub = Hub::start(log.clone(), node.bus.clone(), clock.clone(), node.tasks.clone());
         Self { redis, node, hub, log, clock, project: ProjectId::generate(), _home: home }
@@ -116,7 +118,7 @@ impl Chat {
         };
         apply(&mut self.head, &entry);
         let head = Arc::new(self.head.clone());
-        Append { expected_seq, expected_desk_seq, head, entries: vec![Arc::new(entry)], open: None }
+        Append { expected_seq, expected_desk_seq, head, entries: vec![Arc::new(entry)], open: None, claim: None }
     }
 }
 

@@ -66,7 +66,7 @@ async fn a_full_disk_is_told_and_heals_without_a_restart() {
     setup.limit("writes_per_second", 1_000_000).limit("write_burst", 1_000_000);
     let Some(disk) = small_disk(setup.path()) else { return };
     let data = disk.0.join("data").display().to_string();
-    setup.text("data_dir", &data);
+    setup.text("data_dir", &data).text("database.url", "sqlite");
     let server = setup.start().await;
     let mut writers = Writer::crowd(&server, 3).await;
     let (mut grace, mut listener) = (server.agent("Grace").await, server.visitor().await);

@@ -7,7 +7,7 @@ use deskbell::{
 
 use super::*;
 
-fn project(public_key: &str) -> ProjectRecord {
+pub(super) fn project(public_key: &str) -> ProjectRecord {
     ProjectRecord {
         id: ProjectId::generate(),
         name: "Acme".to_owned(),
@@ -21,7 +21,7 @@ fn project(public_key: &str) -> ProjectRecord {
     }
 }
 
-fn agent(project: ProjectId, email: &str) -> AgentRecord {
+pub(super) fn agent(project: ProjectId, email: &str) -> AgentRecord {
     AgentRecord {
         id: AgentId::generate(),
         project,
@@ -149,7 +149,9 @@ async fn a_command_beside_the_server_is_heard() {
     let story = Story::begin().await;
     assert_eq!(story.log.control_last().await.unwrap(), 0);
     let tasks = Tasks::new();
-    let command = Log::open(options(story.path(), OpenAs::Command), story.clock.clone(), &tasks).await.unwrap();
+    let command = Log::open(Options { role: OpenAs::Command, ..story.options.clone() }, story.clock.clone(), &tasks)
+        .await
+        .unwrap();
     assert_eq!(command.control_append("agent", Some(story.project), "someone").await.unwrap(), 1);
     assert_eq!(command.control_append("keys", None, "").await.unwrap(), 2);
     command.close().await;

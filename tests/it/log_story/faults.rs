@@ -13,8 +13,11 @@ async fn refusal(options: Options) -> Error {
 }
 
 /// Does something to the database behind the log's back.
-async fn meddle(path: &Path, sql: &str) {
-    let url = format!("sqlite://{}", path.join("deskbell.db").display());
+async fn meddle(story: &Story, sql: &str) {
+    let url = match story.options.url.reveal() {
+        "sqlite" => format!("sqlite://{}", story.path().join("deskbell.db").display()),
+        url => url.to_owned(),
+    };
     let mut connection = AnyConnection::connect(&url).await.unwrap();
     sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -35,7 +38,7 @@ async fn the_data_directory_is_for_its_owner_only() {
 
 #[tokio::test]
 async fn a_second_server_on_the_same_file_is_refused_and_a_command_is_not() {
-    let story = Story::begin().await;
+    let story = Story::begin_in_sqlite().await;
     let refused = refusal(options(story.path(), OpenAs::Server)).await;
     assert!(refused.to_string().starts_with("another Deskbell server uses "), "{refused}");
     let command = Log::open(options(story.path(), OpenAs::Command), Clock::system(), &Tasks::new()).await.unwrap();
@@ -53,9 +56,9 @@ async fn a_database_of_the_first_schema_is_brought_up_and_what_was_read_has_arri
     story.log.mark(chat.head.id, Marks { read, ..Marks::default() }).await.unwrap();
     story.log.close().await;
     for column in ["delivered_visitor", "delivered_agent"] {
-        meddle(story.path(), &format!("ALTER TABLE conversations DROP COLUMN {column}")).await;
+        meddle(&story, &format!("ALTER TABLE conversations DROP COLUMN {column}")).await;
     }
-    meddle(story.path(), "DELETE FROM deskbell_schema WHERE version = 2").await;
+    meddle(&story, "DELETE FROM deskbell_schema WHERE version = 2").await;
     story.restart().await;
     assert_eq!(story.state(&chat).await.marks(), Marks { read, delivered: read });
     story.stop().await;
@@ -65,20 +68,29 @@ async fn a_database_of_the_first_schema_is_brought_up_and_what_was_read_has_arri
 async fn a_newer_database_is_refused_untouched() {
     let story = Story::begin().await;
     story.stop().await;
-    meddle(story.path(), "INSERT INTO deskbell_schema (version, applied_ms) VALUES (99, 0)").await;
-    let refused = refusal(options(story.path(), OpenAs::Server)).await;
+    meddle(&story, "INSERT INTO deskbell_schema (version, applied_ms) VALUES (99, 0)").await;
+    let refused = refusal(story.options.clone()).await;
     assert!(matches!(refused, Error::Newer { found: 99, .. }), "{refused}");
     assert!(refused.to_string().contains("newer Deskbell"), "{refused}");
 }
 
 #[tokio::test]
-async fn what_this_version_has_not_is_said_without_repeating_a_password() {
+async fn a_database_that_is_not_there_is_said_without_repeating_a_password() {
     let home = TempDir::new().unwrap();
-    for url in ["postgres://deskbell:hunter2@db/deskbell", "mysql://hunter2@db"] {
-        let refused = refusal(Options { url: url.to_owned(), ..options(home.path(), OpenAs::Server) }).await;
+    let at = |url: &str| Options { url: Secret::new(url.to_owned()), ..options(home.path(), OpenAs::Server) };
+    let refused = refusal(at("postgres://deskbell:hunter2@127.0.0.1:1/deskbell")).await;
+    assert!(matches!(refused, Error::Unreachable(_)), "{refused}");
+    assert!(
+        refused.to_string().starts_with("PostgreSQL can't be reached at the address in `database.url`: "),
+        "{refused}"
+    );
+    assert!(!refused.to_string().contains("hunter2"), "{refused}");
+    for url in ["postgres://deskbell:hunter2@db:port/deskbell", "mysql://hunter2@db"] {
+        let refused = refusal(at(url)).await;
         assert!(matches!(refused, Error::Unsupported(_)), "{refused}");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
     }
+    assert!(!format!("{:?}", at("postgres://deskbell:hunter2@db/deskbell")).contains("hunter2"));
     let file = home.path().join("a-file");
     fs::write(&file, "").unwrap();
     assert!(matches!(refusal(options(&file, OpenAs::Server)).await, Error::Directory(_)));
@@ -99,7 +111,7 @@ async fn rows_that_the_database_refuses_harm_only_their_own_conversation() {
     // The head says 1, the lane already has a 2: only a hand could have done that.
     let copy = "INSERT INTO entries SELECT conversation, lane, 2, id, project, at_ms, session, author_kind, author, \
                 author_name, client_key, event, body FROM entries ORDER BY conversation LIMIT 1";
-    meddle(story.path(), copy).await;
+    meddle(&story, copy).await;
     if story.entries(&good, Lane::Thread).await.len() == 2 {
         std::mem::swap(&mut broken, &mut good);
     }
@@ -137,7 +149,7 @@ async fn what_was_handed_over_before_the_end_is_written_and_nothing_after() {
 async fn a_row_that_cannot_be_read_is_named_without_its_text() {
     let story = Story::begin().await;
     let chat = story.chat().await;
-    meddle(story.path(), "UPDATE entries SET body = 'a private word'").await;
+    meddle(&story, "UPDATE entries SET body = 'a private word'").await;
     let damaged = story.log.read_after(chat.head.id, Lane::Thread, 0, 9).await.unwrap_err();
     assert_eq!(damaged.to_string(), "the database holds an unreadable body");
     story.stop().await;
@@ -213,7 +225,9 @@ async fn a_full_disk_acknowledges_nothing_and_heals_without_a_restart() {
                 match outcome {
                     Ok(()) => *chat = tried,
                     Err(AppendError::Unavailable(_)) => assert_eq!(story.state(chat).await.seq, before),
-                    Err(AppendError::Stale) => panic!("something was stored that was not acknowledged"),
+                    Err(AppendError::Stale | AppendError::Full) => {
+                        panic!("something was stored that was not acknowledged")
+                    }
                 }
             }
             refused += usize::from(outcomes.iter().any(Result::is_err));

@@ -16,7 +16,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Answer, Client, Project, Request, SHOP, Stream, until, within};
+use super::{Answer, Client, Project, Request, SHOP, Stream, postgres, until, within};
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_deskbell");
@@ -34,6 +34,9 @@ impl Default for Setup {
         setup.text("listen", "127.0.0.1:0").text("admin.listen", "127.0.0.1:0");
         let data = setup.path().join("data").display().to_string();
         setup.text("data_dir", &data);
+        if postgres::is_default() {
+            setup.text("database.url", &postgres::database());
+        }
         // Tests come from one address, all at once.
         setup.set("limits.exempt", "[\"127.0.0.0/8\"]").limit("reconnect_window_ms", 100);
         setup
