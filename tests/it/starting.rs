@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use sqlx::Connection as _;
 use tokio::process::Command;
 
-use crate::support::{Setup, certificate, open_database, until, within};
+use crate::support::{Setup, certificate, open_database, sqlite, until, within};
 
 /// A configuration with a certificate and its key.
 fn with_certificate() -> Setup {
@@ -109,11 +109,12 @@ async fn the_demo_is_for_this_machine_whatever_sets_its_address() {
 /// Tools that renew certificates send it whenever they like.
 #[tokio::test]
 async fn a_hangup_during_the_start_kills_nobody() {
-    let setup = with_certificate();
+    let mut setup = with_certificate();
+    // Its lock is easily held.
+    setup.text("database.url", "sqlite");
     setup.cli(["migrate"]).await.text();
-    let data = setup.path().join("data");
     // The start waits for this.
-    let mut database = open_database(&data.join("deskbell.db")).await;
+    let mut database = open_database(&sqlite(&setup.path().join("data"))).await;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut database).await.unwrap();
     let log = setup.path().join("server.log");
     let mut command = Command::new(env!("CARGO_BIN_EXE_deskbell"));

@@ -19,7 +19,7 @@ pub(crate) use self::{
     link::Link,
     people::{Agent, PASSWORD, Project},
     redis::Redis,
-    server::{Server, Setup, open_database},
+    server::{Server, Setup, open_database, sqlite},
     stream::{Stream, certificate, tls_client},
 };
 

@@ -36,6 +36,7 @@ test("a page whose file is gone after an upgrade loads itself anew, once; else i
   await page.getByRole("button", { name: "Reload" }).click();
   await expect(title).toBeVisible();
   expect(loads()).toBe(3);
+  await desk.setOnline(true);
 });
 
 test("without a connection nothing is loaded anew by itself; a window that can't be opened harms nothing @console", async ({ open, server }) => {
@@ -59,6 +60,7 @@ test("without a connection nothing is loaded anew by itself; a window that can't
   await page.unroute(windows);
   await page.getByRole("alert").getByText("This window could not be opened.").locator("..").getByRole("button", { name: "Reload" }).click();
   await expect(page.getByRole("heading", { name: /^Set up chat/ })).toBeVisible();
+  await desk.setOnline(true);
 });
 
 test("an address that leads nowhere says so; note mode stays over a reload @console", async ({ open, server, checkAccessibility }) => {

@@ -256,7 +256,10 @@ impl Server {
 
     /// Changes the database behind the running server's back.
     pub(crate) async fn sql(&self, text: &'static str) {
-        let mut database = open_database(&self.path().join("data/deskbell.db")).await;
+        let configured = self.settings.iter().find(|(key, _)| key == "database.url");
+        let url =
+            configured.map_or_else(|| sqlite(&self.path().join("data")), |(_, url)| url.trim_matches('"').to_owned());
+        let mut database = open_database(&url).await;
         within(text, sqlx::raw_sql(text).execute(&mut database)).await.unwrap();
     }
 
@@ -294,10 +297,14 @@ impl Drop for Server {
 }
 
 /// A connection to the database of a server, past the server.
-pub(crate) async fn open_database(file: &Path) -> sqlx::AnyConnection {
+pub(crate) async fn open_database(url: &str) -> sqlx::AnyConnection {
     sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", file.display());
-    sqlx::AnyConnection::connect(&url).await.unwrap()
+    sqlx::AnyConnection::connect(url).await.unwrap()
+}
+
+/// The address of the SQLite file in a data directory.
+pub(crate) fn sqlite(data: &Path) -> String {
+    format!("sqlite://{}", data.join("deskbell.db").display())
 }
 
 /// What the command line gave.
