@@ -20,7 +20,7 @@ use self::redis::Link;
 use crate::{
     clock::{Clock, Millis},
     config::Secret,
-    domain::{AgentStatus, Conversation, Entry, NoticeLevel, Queue, Who},
+    domain::{AgentRef, AgentStatus, Conversation, Entry, NoticeLevel, Queue, Who},
     ids::{AgentId, ConversationId, NodeId, ProjectId, SessionId, VisitorId},
     tasks::Tasks,
 };
@@ -134,9 +134,75 @@ pub enum Message {
     },
     /// On [`Topic::Control`]: whose sessions end.
     Revoked(Revocation),
+    /// On [`Topic::Control`]: accounts changed, as the table `control` says.
+    Told,
+    /// On [`Topic::Desk`]: the agents of one node that look at a conversation.
+    Viewing {
+        /// All of them.
+        agents: Vec<AgentRef>,
+        /// Whether the other nodes are asked for theirs.
+        asks: bool,
+    },
+    /// On [`Topic::Control`], never from node to node: another one is gone, and with it whoever was there.
+    Gone(NodeId),
+    /// On [`Topic::Nodes`]: a node serves this project from now on, or could not hear the others: they say how they stand.
+    Hello,
+    /// On [`Topic::Nodes`]: how a node stands.
+    Standing(Arc<Standing>),
+    /// On [`Topic::Nodes`]: the pages that visitors went to.
+    Pages(Vec<Visit>),
+    /// On [`Topic::Nodes`]: a node stops.
+    Bye,
     /// Something may have been said that was not heard here, so the log is to be looked at. On [`Topic::Thread`]: in this
     /// conversation, either lane; on [`Topic::Inbox`]: in this project; on [`Topic::Control`]: anywhere.
     Missed,
+}
+
+/// How a node stands in a project: whom it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Counts up from 1: of two, the later one holds, in whatever order they arrive.
+    pub number: u64,
+    /// The agents that it has or of whom it knows what they want, by id.
+    pub agents: Vec<AgentStanding>,
+    /// How many sessions of visitors it has.
+    pub visitors: u32,
+}
+
+/// An agent, as one node knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStanding {
+    /// Who.
+    pub agent: AgentId,
+    /// Whether it has a session on that node.
+    pub is_here: bool,
+    /// What it wants.
+    pub wish: Wish,
+}
+
+/// Whether an agent takes new conversations: of two wishes the later one holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wish {
+    /// When it was said, by the wall clock of the node to which it was; 0 for what nobody said.
+    pub at: Millis,
+    /// Whether it takes any.
+    pub online: bool,
+}
+
+impl Default for Wish {
+    /// Who has not said anything takes conversations.
+    fn default() -> Self {
+        Self { at: 0, online: true }
+    }
+}
+
+/// A visitor went to a page, or left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    /// Who.
+    pub visitor: VisitorId,
+    /// The page's address and title; none when the visitor has no session on that node any more.
+    pub page: Option<(String, String)>,
 }
 
 /// Whose sessions end, and why they can't come back with the same token.

@@ -5,6 +5,9 @@
 pub mod accounts;
 mod adopting;
 mod attendance;
+mod fresh;
+mod marks;
+mod nodes;
 mod open;
 mod reading;
 mod routing;
@@ -35,9 +38,9 @@ use crate::{
     clock::{Clock, Millis},
     config::Limits,
     domain::{AgentStatus, NoticeLevel, Queue, Refusal, access::Actor},
-    ids::{AgentId, ConversationId, ProjectId, SessionId, VisitorId},
+    ids::{AgentId, ConversationId, ProjectId, SessionId},
     log::{Log, ProjectRecord},
-    protocol::{client::Page, server::Colleague},
+    protocol::server::Colleague,
     tasks::Tasks,
 };
 
@@ -93,6 +96,8 @@ struct ProjectDesk {
     attendance: Mutex<Attendance>,
     /// Something changed that routing or presence may have to act on.
     kick: Notify,
+    /// Other nodes may have said or done something that was not heard here.
+    missed: AtomicBool,
 }
 
 impl Desk {
@@ -109,6 +114,7 @@ impl Desk {
             hand_back_after_ms: Millis::try_from(limits.hand_back_after_ms).unwrap_or(Millis::MAX),
             log_down: AtomicBool::new(false),
         });
+        desk.hear_nodes();
         let ticking = Arc::clone(&desk);
         desk.tasks.spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -133,6 +139,8 @@ impl Desk {
         self.slots.forget_idle(now);
         self.end_old_typing(now);
         for project in self.running() {
+            self.expire_nodes(&project, now);
+            self.tell_nodes(&project);
             self.reclaim_from_departed(&project, now).await;
             let due = project.attendance.lock().has_news(now);
             if due {
@@ -155,7 +163,7 @@ impl Desk {
 
     fn tell_agents(&self, level: NoticeLevel, text: &str) {
         for project in self.running() {
-            self.bus.publish(Topic::Staff(project.id), Message::Notice { level, text: text.to_owned() });
+            self.bus.publish_here(Topic::Staff(project.id), Message::Notice { level, text: text.to_owned() });
         }
     }
 
@@ -171,7 +179,8 @@ impl Desk {
 
     async fn set_up(self: &Arc<Self>, id: ProjectId) -> Result<Arc<ProjectDesk>, Failure> {
         let record = self.log.project(id).await?.ok_or(Refusal::NotFound)?;
-        let mut attendance = Attendance::new(self.clock.ticks(), self.hand_back_after_ms);
+        self.bus.want(Topic::Nodes(id));
+        let mut attendance = Attendance::new(self.bus.node(), self.clock.ticks(), self.hand_back_after_ms);
         attendance.know(&self.log.agents(id).await?);
         for conversation in self.log.open_conversations(id).await? {
             attendance.observe(&conversation, self.clock.ticks());
@@ -181,7 +190,10 @@ impl Desk {
             record: Mutex::new(record),
             attendance: Mutex::new(attendance),
             kick: Notify::new(),
+            // Whatever was said until it stands here.
+            missed: AtomicBool::new(true),
         });
+        project.kick.notify_one();
         self.route_in_background(&project);
         Ok(project)
     }
@@ -224,12 +236,25 @@ impl Desk {
         }
     }
 
+    /// A visitor's session began.
+    pub async fn visitor_arrived(self: &Arc<Self>, project: ProjectId) -> Result<(), Failure> {
+        self.project(project).await?.attendance.lock().visitor_arrives();
+        Ok(())
+    }
+
+    /// A visitor's session ended.
+    pub fn visitor_left(&self, project: ProjectId) {
+        if let Some(desk) = self.known(project) {
+            desk.attendance.lock().visitor_departs();
+        }
+    }
+
     /// An agent takes new conversations, or none for now.
     pub async fn set_availability(self: &Arc<Self>, caller: &Caller, online: bool) -> Result<(), Failure> {
         caller.actor.must_answer()?;
         let desk = self.project(caller.project).await?;
         if let Actor::Agent { id, .. } = caller.actor {
-            desk.attendance.lock().set_online(id, online);
+            desk.attendance.lock().set_online(id, online, self.clock.now());
             desk.kick.notify_one();
         }
         Ok(())
@@ -259,18 +284,11 @@ impl Desk {
         self.known(project)?.attendance.lock().place(conversation, now)
     }
 
-    /// The page that a visitor looks at now; none when its last session ended.
-    pub fn set_page(&self, project: ProjectId, visitor: VisitorId, page: Option<Page>) {
-        if let Some(desk) = self.known(project) {
-            desk.attendance.lock().set_page(visitor, page);
-        }
-    }
-
     fn known(&self, project: ProjectId) -> Option<Arc<ProjectDesk>> {
         self.projects.lock().get(&project).and_then(|cell| cell.get().cloned())
     }
 
     fn tell_presence(&self, project: ProjectId, agent: AgentId, status: AgentStatus, load: u32) {
-        self.bus.publish(Topic::Staff(project), Message::AgentPresence { agent, status, load });
+        self.bus.publish_here(Topic::Staff(project), Message::AgentPresence { agent, status, load });
     }
 }

@@ -445,6 +445,17 @@ impl Conversation {
         Marks { read: self.read, delivered: self.delivered.furthest(self.read) }
     }
 
+    /// Moves marks forward; one that is further already stays.
+    pub fn advance(&mut self, marks: Marks) {
+        let read = self.read.agent;
+        self.read = self.read.furthest(marks.read);
+        self.delivered = self.delivered.furthest(marks.delivered);
+        if self.read.agent > read {
+            // Exact at the end, where it matters; in the middle at most what is left.
+            self.unread = self.unread.min(self.seq.saturating_sub(self.read.agent));
+        }
+    }
+
     /// Whether it stands in line: open, nobody's, and its visitor waits.
     pub const fn is_queued(&self) -> bool {
         matches!(self.status, Status::Open) && self.assignee.is_none() && self.waiting_since.is_some()

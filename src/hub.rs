@@ -9,6 +9,7 @@ mod heads;
 mod inboxes;
 pub mod outbox;
 mod presence;
+mod viewing;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,11 +25,12 @@ use self::{
     inboxes::Inboxes,
     outbox::{Outbox, OutboxLimits, StateOf},
     presence::Presence,
+    viewing::Viewers,
 };
 use crate::{
     bus::{Bus, Message, Revocation, Source, Topic},
     clock::Clock,
-    domain::{AgentRef, Entry, Lane, Who},
+    domain::{Entry, Lane, Who},
     ids::{ConversationId, ProjectId, SessionId},
     log::Log,
     protocol::{
@@ -49,6 +51,7 @@ pub struct Hub {
     heads: Heads,
     checks: Checks,
     inboxes: Inboxes,
+    viewers: Viewers,
     /// Who may read the log to fill a hole: after an outage all listeners may have one.
     repairs: Semaphore,
     log: Log,
@@ -102,6 +105,7 @@ impl Hub {
             heads: Heads::default(),
             checks: Checks::default(),
             inboxes: Inboxes::default(),
+            viewers: Viewers::default(),
             repairs: Semaphore::new(REPAIRS),
             log,
             bus,
@@ -158,7 +162,7 @@ impl Hub {
         }
         drop(topics);
         if lane == Lane::Desk {
-            self.tell_viewing(conversation);
+            self.views(conversation, true);
         }
         true
     }
@@ -185,12 +189,6 @@ impl Hub {
     /// Whether a session listens to a conversation's thread.
     pub fn hears(&self, member: &Member, conversation: ConversationId) -> bool {
         member.topics.lock().contains(&Topic::Thread(conversation))
-    }
-
-    /// The agents of this node that look at a conversation.
-    pub fn viewing(&self, conversation: ConversationId) -> Vec<AgentRef> {
-        let channel = self.presence.channel(&Topic::Desk(conversation));
-        channel.map(|channel| channel.lock().agents()).unwrap_or_default()
     }
 
     /// How many visitors' and agents' sessions this node holds.
@@ -246,7 +244,7 @@ impl Hub {
         drop(channel);
         self.presence.prune(topic);
         if let (true, Topic::Desk(conversation)) = (left, topic) {
-            self.tell_viewing(*conversation);
+            self.views(*conversation, false);
         }
     }
 
@@ -285,7 +283,14 @@ impl Hub {
             Message::Moved { conversation } => self.part_moved(topic, *conversation),
             Message::Notice { level, text } => self.notify(topic, server::Notice { level: *level, text: text.clone() }),
             Message::Revoked(revocation) => self.revoke(revocation),
-            Message::Missed => self.check(topic),
+            Message::Missed => {
+                self.check(topic);
+                self.ask_viewing(topic);
+            }
+            Message::Viewing { agents, asks } => self.receive_viewing(topic, agents, *asks, source),
+            Message::Gone(node) => self.forget_viewers(*node),
+            // What nodes say among themselves.
+            Message::Told | Message::Hello | Message::Standing(_) | Message::Pages(_) | Message::Bye => {}
         }
     }
 
@@ -349,12 +354,6 @@ impl Hub {
         for member in self.presence.members(|member| member.project == project && !member.is_agent()) {
             member.outbox.set(StateOf::Presence(None), frame.clone());
         }
-    }
-
-    fn tell_viewing(&self, conversation: ConversationId) {
-        let topic = Topic::Desk(conversation);
-        let frame = ServerFrame::Viewing(server::Viewing { conversation, agents: self.viewing(conversation) });
-        self.set(&topic, StateOf::Viewing(conversation.as_uuid()), &frame, |_| false);
     }
 
     fn revoke(&self, revocation: &Revocation) {

@@ -21,7 +21,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 pub use self::{
@@ -31,7 +31,7 @@ pub use self::{
 };
 use self::{bans::Bans, revoked::Revoked};
 use crate::{
-    bus::Bus,
+    bus::{Bus, Message, Source},
     clock::{Clock, Millis},
     config::{Limits, Origin},
     ids::{ProjectId, SessionId},
@@ -127,6 +127,8 @@ pub struct Accounts {
     heard: AtomicI64,
     /// Words that could not be taken up yet.
     waiting: tokio::sync::Mutex<Vec<ControlRecord>>,
+    /// Another node says that there are new words.
+    told: Arc<Notify>,
     /// Projects that others must look at again.
     changed: Mutex<BTreeSet<ProjectId>>,
     logins_by_account: Windows<String>,
@@ -147,6 +149,7 @@ impl Accounts {
             bans: Mutex::default(),
             heard: AtomicI64::new(heard),
             waiting: tokio::sync::Mutex::default(),
+            told: Arc::default(),
             changed: Mutex::default(),
             logins_by_account: Windows::new(logins, LOGINS_SPAN_MS),
             logins_by_address: Windows::new(logins, LOGINS_SPAN_MS),
@@ -158,7 +161,24 @@ impl Accounts {
         };
         accounts.read_projects().await?;
         accounts.read_bans().await?;
+        accounts.hear_nodes();
         Ok(accounts)
+    }
+
+    fn hear_nodes(&self) {
+        if self.bus.is_shared() {
+            let told = Arc::clone(&self.told);
+            self.bus.attach(Arc::new(move |_, message, source| {
+                if matches!((message, source), (Message::Told, Source::Node(_))) {
+                    told.notify_one();
+                }
+            }));
+        }
+    }
+
+    /// Waits until another node says that accounts changed. It may not be heard: to be looked for now and then all the same.
+    pub async fn told(&self) {
+        self.told.notified().await;
     }
 
     /// Who presents `token` to open or go on with a socket.

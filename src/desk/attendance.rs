@@ -1,66 +1,56 @@
-//! Who answers in a project right now, who has what, and who waits. Plain state behind one lock. Time arrives as argument,
-//! as the clock's ticks: somebody who sets the wall clock sends nobody away.
+//! Who answers in a project right now, who has what, and who waits: on this node and on all others that serve the project.
+//!
+//! Plain state behind one lock. Time arrives as argument, as the clock's ticks: somebody who sets the wall clock sends nobody
+//! away. What other nodes say arrives as their words ([`peers`]) and as the new states of conversations ([`chats`]), in
+//! whatever order and perhaps twice. What is decided here may rest on what is no longer so; the log has the last word.
 
-use std::collections::{BTreeMap, HashMap};
+mod agents;
+mod chats;
+mod pages;
+mod peers;
 
+use std::collections::HashMap;
+
+pub(super) use self::chats::Position;
+use self::{agents::Agents, chats::Chats, pages::Pages, peers::Peers};
 use crate::{
+    bus::Standing,
     clock::Millis,
     domain::{
-        AgentRef, AgentStatus, Conversation, Queue, Role, Status,
+        AgentRef, AgentStatus, Conversation, Queue,
         routing::{self, Candidate, Pace},
     },
-    ids::{AgentId, ConversationId, VisitorId},
+    ids::{AgentId, ConversationId, NodeId, VisitorId},
     log::{AgentRecord, Claim},
     protocol::{client::Page, server::Colleague},
 };
 
-/// How long an agent without a session still counts as here: a reload of the page is no departure.
-const LEAVE_AFTER_MS: Millis = 10_000;
+/// How often a node tells the others how it stands, when nothing changes.
+pub(super) const TELL_EVERY_MS: Millis = 5_000;
 
 /// One project's agents, their conversations, and the line.
 #[derive(Debug)]
 pub(super) struct Attendance {
     began: Millis,
     hand_back_after_ms: Millis,
-    agents: HashMap<AgentId, Agent>,
-    /// Open conversations that somebody has.
-    held: HashMap<ConversationId, Held>,
-    /// Open conversations that nobody has and whose visitor waits, the longest waiting first.
-    line: BTreeMap<(Millis, ConversationId), VisitorId>,
-    waiting_since: HashMap<ConversationId, Millis>,
+    agents: Agents,
+    peers: Peers,
+    chats: Chats,
+    pages: Pages,
+    /// Sessions of visitors on this node.
+    visitors: u32,
     line_moved: bool,
     pace: Pace,
-    pages: HashMap<VisitorId, Page>,
     told_online: u32,
-}
-
-#[derive(Debug)]
-struct Agent {
-    name: String,
-    role: Role,
-    capacity: u32,
-    disabled: bool,
-    sessions: u32,
-    wants_online: bool,
-    /// When its last session ended; none when it had none since the start.
-    left_at: Option<Millis>,
-    load: u32,
-    last_given: Millis,
-    told: (AgentStatus, u32),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    by: AgentId,
-    unanswered: bool,
+    told: Option<(Standing, Millis)>,
 }
 
 /// The next in line, and who is to get it.
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
     pub(super) conversation: ConversationId,
-    pub(super) visitor: VisitorId,
-    pub(super) since: Millis,
+    visitor: VisitorId,
+    since: Millis,
     pub(super) place: Place,
 }
 
@@ -82,145 +72,180 @@ pub(super) struct News {
     pub(super) line: Vec<(ConversationId, VisitorId, Queue)>,
 }
 
-impl Agent {
-    fn status(&self, now: Millis) -> AgentStatus {
-        let just_left = self.left_at.is_some_and(|left| now - left < LEAVE_AFTER_MS);
-        match self.sessions > 0 || just_left {
-            false => AgentStatus::Offline,
-            true if self.disabled => AgentStatus::Offline,
-            true if self.wants_online && self.role.answers() => AgentStatus::Online,
-            true => AgentStatus::Away,
-        }
-    }
-
-    /// Whether routing may give it one more. One whose page is being reloaded gets nothing meanwhile.
-    const fn takes(&self) -> bool {
-        self.sessions > 0 && self.wants_online && !self.disabled && self.role.answers()
-    }
-}
-
 impl Attendance {
     /// Nobody here yet. `now` is when absences begin to count; after `hand_back_after_ms` of absence an agent is gone.
-    pub(super) fn new(now: Millis, hand_back_after_ms: Millis) -> Self {
+    pub(super) fn new(own: NodeId, now: Millis, hand_back_after_ms: Millis) -> Self {
         Self {
             began: now,
             hand_back_after_ms,
-            agents: HashMap::new(),
-            held: HashMap::new(),
-            line: BTreeMap::new(),
-            waiting_since: HashMap::new(),
+            agents: Agents::default(),
+            peers: Peers::new(own),
+            chats: Chats::default(),
+            pages: Pages::new(own),
+            visitors: 0,
             line_moved: false,
             pace: Pace::default(),
-            pages: HashMap::new(),
             told_online: 0,
+            told: None,
         }
     }
 
     /// Takes over names, roles and capacities from the accounts.
     pub(super) fn know(&mut self, accounts: &[AgentRecord]) {
-        for account in accounts {
-            let agent = self.agents.entry(account.id).or_insert_with(|| Agent {
-                name: String::new(),
-                role: account.role,
-                capacity: 0,
-                disabled: false,
-                sessions: 0,
-                wants_online: true,
-                left_at: None,
-                load: 0,
-                last_given: 0,
-                told: (AgentStatus::Offline, 0),
-            });
-            agent.name.clone_from(&account.name);
-            agent.role = account.role;
-            agent.capacity = account.capacity;
-            agent.disabled = account.disabled;
-            agent.load =
-                u32::try_from(self.held.values().filter(|held| held.by == account.id).count()).unwrap_or(u32::MAX);
-        }
+        self.agents.know(accounts);
     }
 
     pub(super) fn knows(&self, agent: AgentId) -> bool {
-        self.agents.contains_key(&agent)
+        self.agents.get(agent).is_some()
     }
 
     /// A session of `agent` began. False for one who is not known yet.
     pub(super) fn arrive(&mut self, agent: AgentId) -> bool {
-        let Some(agent) = self.agents.get_mut(&agent) else { return false };
+        let Some(agent) = self.agents.get_mut(agent) else { return false };
         agent.sessions += 1;
         true
     }
 
     /// A session of `agent` ended.
     pub(super) fn depart(&mut self, agent: AgentId, now: Millis) {
-        if let Some(agent) = self.agents.get_mut(&agent) {
-            agent.sessions = agent.sessions.saturating_sub(1);
-            agent.left_at = Some(now);
+        if let Some(known) = self.agents.get_mut(agent) {
+            known.sessions = known.sessions.saturating_sub(1);
+        }
+        if !self.peers.have(agent) {
+            self.agents.left(&[agent], true, now);
         }
     }
 
-    pub(super) fn set_online(&mut self, agent: AgentId, online: bool) {
-        if let Some(agent) = self.agents.get_mut(&agent) {
-            agent.wants_online = online;
-        }
+    /// A visitor's session began.
+    pub(super) const fn visitor_arrives(&mut self) {
+        self.visitors += 1;
     }
 
-    pub(super) fn set_page(&mut self, visitor: VisitorId, page: Option<Page>) {
-        match page {
-            Some(page) => drop(self.pages.insert(visitor, page)),
-            None => drop(self.pages.remove(&visitor)),
-        }
+    /// A visitor's session ended.
+    pub(super) const fn visitor_departs(&mut self) {
+        self.visitors = self.visitors.saturating_sub(1);
+    }
+
+    /// How many sessions visitors have, on all nodes.
+    pub(super) fn visitors(&self) -> u32 {
+        self.visitors.saturating_add(self.peers.visitors())
+    }
+
+    /// What an agent said here, at this time of the wall clock: times of several nodes are compared.
+    pub(super) fn set_online(&mut self, agent: AgentId, online: bool, wall: Millis) {
+        self.agents.set_online(agent, online, wall);
+    }
+
+    /// The page that a visitor looks at, as `node` says.
+    pub(super) fn set_page(&mut self, node: NodeId, visitor: VisitorId, page: Option<Page>) {
+        self.pages.set(node, visitor, page);
     }
 
     pub(super) fn page(&self, visitor: VisitorId) -> Option<Page> {
-        self.pages.get(&visitor).cloned()
+        self.pages.of(visitor)
+    }
+
+    /// Some of the pages that visitors of this node look at.
+    pub(super) fn own_pages(&self, most: usize) -> Vec<(VisitorId, Page)> {
+        self.pages.own(most)
+    }
+
+    /// Another node says how it stands.
+    pub(super) fn stands(&mut self, node: NodeId, standing: &Standing, now: Millis) {
+        self.agents.wish(&standing.agents);
+        let left = self.peers.stands(node, standing, now);
+        self.agents.left(&left, true, now);
+    }
+
+    /// Another node stops.
+    pub(super) fn bye(&mut self, node: NodeId, now: Millis) {
+        let left = self.peers.bye(node);
+        self.agents.left(&left, true, now);
+        self.pages.forget(node);
+    }
+
+    /// Whether other nodes are heard at all.
+    pub(super) const fn listen(&mut self, is_deaf: bool, now: Millis) {
+        self.peers.listen(is_deaf, now);
+    }
+
+    /// Ends the leases of nodes of which nothing was heard, with all that they had; which nodes these are.
+    pub(super) fn expire(&mut self, now: Millis) -> Vec<NodeId> {
+        let (over, left) = self.peers.expire(now);
+        self.agents.left(&left, false, now);
+        for node in &over {
+            self.pages.forget(*node);
+        }
+        self.chats.forget_closed(now);
+        over
+    }
+
+    /// Whether it is this node that moves the line and hands back.
+    pub(super) fn leads(&self) -> bool {
+        self.peers.leads()
+    }
+
+    /// How this node stands, if the others are to be told: something changed, or it is time.
+    pub(super) fn standing(&mut self, now: Millis) -> Option<Standing> {
+        let (agents, visitors) = (self.agents.standing(), self.visitors);
+        let number = match &self.told {
+            // How many visitors there are changes all the time, and is told when it is time.
+            Some((told, at)) if told.agents == agents && now - at < TELL_EVERY_MS => return None,
+            Some((told, _)) => told.number + 1,
+            None => 1,
+        };
+        let standing = Standing { number, agents, visitors };
+        self.told = Some((standing.clone(), now));
+        Some(standing)
+    }
+
+    /// Somebody asked: [`Attendance::standing`] has something to tell again.
+    pub(super) const fn tell_again(&mut self) {
+        if let Some((_, at)) = &mut self.told {
+            *at = Millis::MIN / 2;
+        }
     }
 
     /// Takes note of a conversation's new state. True when somebody may have room now, or somebody waits.
     pub(super) fn observe(&mut self, state: &Conversation, now: Millis) -> bool {
-        let is_open = state.status == Status::Open;
-        let holder = state.assignee.as_ref().filter(|_| is_open).map(|holder| holder.id);
-        let before = self.held.get(&state.id).map(|held| held.by);
-        if before != holder {
-            self.release(state.id);
-        }
-        if let Some(by) = holder {
-            self.hold(state.id, by, state.waiting_since.is_some());
-        }
-        let was_waiting = self.waiting_since.contains_key(&state.id);
-        self.step_out(state.id);
-        if let Some(since) = state.waiting_since.filter(|_| state.is_queued()) {
-            self.line.insert((since, state.id), state.visitor);
-            self.waiting_since.insert(state.id, since);
-        } else if was_waiting && holder.is_some() {
+        let change = self.chats.observe(state, now);
+        self.line_moved |= change.line_moved;
+        if change.was_given {
             self.pace.left_line(now);
         }
-        self.line_moved |= was_waiting != state.is_queued();
-        before != holder || state.is_queued()
+        change.concerns_routing
+    }
+
+    /// How far every open conversation had come: to be asked before the log is, for [`Attendance::recount`].
+    pub(super) fn positions(&self) -> HashMap<ConversationId, Position> {
+        self.chats.positions()
+    }
+
+    /// Takes note of all that is open in the log. What was open `before` and is not, was closed unheard.
+    pub(super) fn recount(&mut self, before: &HashMap<ConversationId, Position>, open: &[Conversation], now: Millis) {
+        for state in open {
+            self.observe(state, now);
+        }
+        self.line_moved |= self.chats.close_others(before, open, now);
     }
 
     /// Chooses an agent for a conversation that is about to be opened. None when nobody has room or others wait already.
     /// The place is held until [`Attendance::observe`] or [`Attendance::release`].
     pub(super) fn reserve(&mut self, conversation: ConversationId, now: Millis) -> Option<Place> {
-        if self.line.is_empty() { self.choose(conversation, now) } else { None }
+        if self.chats.first().is_none() { self.choose(conversation, now) } else { None }
     }
 
     /// The next in line and an agent for it, if there are both. The place is held as by [`Attendance::reserve`].
     pub(super) fn next(&mut self, now: Millis) -> Option<Turn> {
-        let ((since, conversation), visitor) = self.line.first_key_value().map(|(at, visitor)| (*at, *visitor))?;
+        let (conversation, visitor, since) = self.chats.first()?;
         let place = self.choose(conversation, now)?;
-        self.step_out(conversation);
         self.line_moved = true;
         Some(Turn { conversation, visitor, since, place })
     }
 
-    /// Gives up a place that was held, or a conversation that ended.
+    /// Gives up a place that was held.
     pub(super) fn release(&mut self, conversation: ConversationId) {
-        if let Some(held) = self.held.remove(&conversation)
-            && let Some(agent) = self.agents.get_mut(&held.by)
-        {
-            agent.load = agent.load.saturating_sub(1);
-        }
+        self.chats.release(conversation);
     }
 
     /// The one whose turn it was is with an agent now: that is how fast the line moves.
@@ -230,52 +255,50 @@ impl Attendance {
 
     /// Undoes [`Attendance::next`]: the conversation could not be given away, and stands where it stood.
     pub(super) fn give_up(&mut self, turn: &Turn) {
-        self.release(turn.conversation);
-        self.line.insert((turn.since, turn.conversation), turn.visitor);
-        self.waiting_since.insert(turn.conversation, turn.since);
+        self.chats.put_back(turn.conversation, turn.visitor, turn.since);
     }
 
     /// Where a conversation stands in line.
     pub(super) fn place(&self, conversation: ConversationId, now: Millis) -> Option<Queue> {
-        let since = *self.waiting_since.get(&conversation)?;
-        let before = self.line.range(..(since, conversation)).count();
+        let before = self.chats.before(conversation)?;
         Some(self.queue(before, now))
     }
 
-    /// Unanswered conversations of those who have been gone for long, or were disabled.
+    /// Unanswered conversations of those who have been gone for long, or were disabled. Who is gone can't be told while
+    /// other nodes are not heard: they may have him.
     pub(super) fn abandoned(&self, now: Millis) -> Vec<(ConversationId, AgentId)> {
-        let gone = |id: &AgentId| {
+        let hears = self.peers.hears(now);
+        let gone = |id: AgentId| {
             self.agents.get(id).is_none_or(|agent| {
+                let is_here = agent.sessions > 0 || self.peers.have(id);
                 let gone_ms = now - agent.left_at.unwrap_or(self.began);
-                let absent = agent.sessions == 0 && gone_ms >= self.hand_back_after_ms;
-                agent.disabled || !agent.role.answers() || absent
+                agent.disabled || !agent.role.answers() || (!is_here && hears && gone_ms >= self.hand_back_after_ms)
             })
         };
-        let unanswered = self.held.iter().filter(|(_, held)| held.unanswered && gone(&held.by));
-        unanswered.map(|(conversation, held)| (*conversation, held.by)).collect()
+        self.chats.unanswered().filter(|(_, agent)| gone(*agent)).collect()
     }
 
     pub(super) fn online(&self, now: Millis) -> u32 {
-        let online = self.agents.values().filter(|agent| agent.status(now) == AgentStatus::Online);
+        let online =
+            self.agents.all().filter(|(id, agent)| agent.status(self.peers.have(*id), now) == AgentStatus::Online);
         u32::try_from(online.count()).unwrap_or(u32::MAX)
     }
 
     /// The name of an agent who may be given conversations.
     pub(super) fn assignable(&self, id: AgentId) -> Option<AgentRef> {
-        let agent = self.agents.get(&id).filter(|agent| !agent.disabled && agent.role.answers())?;
-        Some(AgentRef { id, name: agent.name.clone() })
+        self.agents.assignable(id)
     }
 
     /// Everyone who is not disabled, by name.
     pub(super) fn colleagues(&self, now: Millis) -> Vec<Colleague> {
-        let enabled = self.agents.iter().filter(|(_, agent)| !agent.disabled);
+        let enabled = self.agents.all().filter(|(_, agent)| !agent.disabled);
         let mut list: Vec<_> = enabled
             .map(|(id, agent)| Colleague {
-                id: *id,
+                id,
                 name: agent.name.clone(),
                 role: agent.role,
-                status: agent.status(now),
-                load: agent.load,
+                status: agent.status(self.peers.have(id), now),
+                load: self.chats.load(id),
                 capacity: agent.capacity,
             })
             .collect();
@@ -285,17 +308,19 @@ impl Attendance {
 
     /// Whether [`Attendance::news`] would have something to tell.
     pub(super) fn has_news(&self, now: Millis) -> bool {
-        self.line_moved || self.agents.values().any(|agent| agent.told != (agent.status(now), agent.load))
+        let is_new =
+            |id, agent: &agents::Agent| agent.told != (agent.status(self.peers.have(id), now), self.chats.load(id));
+        self.line_moved || self.agents.all().any(|(id, agent)| is_new(id, agent))
     }
 
     /// What changed since the last call. At most `most` of the line: who is further back is told when it comes nearer.
     pub(super) fn news(&mut self, now: Millis, most: usize) -> News {
         let mut news = News::default();
-        for (id, agent) in &mut self.agents {
-            let present = (agent.status(now), agent.load);
+        for (id, agent) in self.agents.all_mut() {
+            let present = (agent.status(self.peers.have(id), now), self.chats.load(id));
             if agent.told != present {
                 agent.told = present;
-                news.agents.push((*id, present.0, present.1));
+                news.agents.push((id, present.0, present.1));
             }
         }
         let online = self.online(now);
@@ -305,8 +330,8 @@ impl Attendance {
             news.online = Some(online);
         }
         if std::mem::take(&mut self.line_moved) {
-            let head = self.line.iter().take(most).enumerate();
-            news.line = head.map(|(n, ((_, id), visitor))| (*id, *visitor, self.queue(n, now))).collect();
+            let head = self.chats.line().take(most).enumerate();
+            news.line = head.map(|(n, (id, visitor))| (id, visitor, self.queue(n, now))).collect();
         }
         news
     }
@@ -316,36 +341,28 @@ impl Attendance {
         Queue { position, eta_ms: self.pace.eta_ms(position, self.online(now)) }
     }
 
+    /// One whose page is being reloaded gets nothing meanwhile; nor, while other nodes are not heard, one who is theirs.
     fn choose(&mut self, conversation: ConversationId, now: Millis) -> Option<Place> {
-        let takers = self.agents.iter().filter(|(_, agent)| agent.takes());
+        let is_here = |id, agent: &agents::Agent| agent.sessions > 0 || (!self.peers.is_deaf() && self.peers.have(id));
+        let takers = self.agents.all().filter(|(id, agent)| agent.is_willing() && is_here(*id, agent));
         let chosen = routing::choose(takers.map(|(id, agent)| Candidate {
-            agent: *id,
-            load: agent.load,
+            agent: id,
+            load: self.chats.load(id),
             capacity: agent.capacity,
             last_given: agent.last_given,
         }))?;
-        self.hold(conversation, chosen.agent, true);
-        let agent = self.agents.get_mut(&chosen.agent)?;
+        self.chats.promise(conversation, chosen.agent);
+        let agent = self.agents.get_mut(chosen.agent)?;
         agent.last_given = now;
         let claim = Claim { agent: chosen.agent, most: agent.capacity };
         Some(Place { agent: AgentRef { id: chosen.agent, name: agent.name.clone() }, claim })
-    }
-
-    fn hold(&mut self, conversation: ConversationId, by: AgentId, unanswered: bool) {
-        if self.held.insert(conversation, Held { by, unanswered }).is_none()
-            && let Some(agent) = self.agents.get_mut(&by)
-        {
-            agent.load += 1;
-        }
-    }
-
-    fn step_out(&mut self, conversation: ConversationId) {
-        if let Some(since) = self.waiting_since.remove(&conversation) {
-            self.line.remove(&(since, conversation));
-        }
     }
 }
 
 #[cfg(test)]
 #[path = "attendance_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "attendance_nodes_tests.rs"]
+mod nodes_tests;

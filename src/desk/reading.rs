@@ -53,6 +53,7 @@ impl Desk {
     /// The conversation as it is, if the caller may see it.
     pub async fn look(self: &Arc<Self>, caller: &Caller, id: ConversationId) -> Result<Arc<Conversation>, Failure> {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
+        self.freshen(caller, id, &mut guard).await?;
         Ok(Arc::clone(&self.access(caller, id, &mut guard).await?.state))
     }
 

@@ -1,6 +1,9 @@
 //! Carrying out what routing decides: the line moves when somebody has room, and chats of the departed go back to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{Caller, Desk, Failure, ProjectDesk, attendance::Turn};
 use crate::{
@@ -29,9 +32,10 @@ impl Desk {
             loop {
                 tokio::select! {
                     biased;
-                    () = desk.tasks.stopped() => return,
+                    () = desk.tasks.stopped() => return desk.say_bye(&project),
                     () = project.kick.notified() => {}
                 }
+                desk.mind_nodes(&project).await;
                 desk.move_line(&project).await;
                 desk.tell_news(&project);
                 tokio::time::sleep(GATHER).await;
@@ -39,11 +43,16 @@ impl Desk {
         });
     }
 
-    /// Gives those who wait to those who have room, one after the other: two can't get the same one.
+    /// Gives those who wait to those who have room, one after the other: two can't get the same one. Of several nodes one
+    /// does it; what another does before it is told so, the log sorts out.
     async fn move_line(self: &Arc<Self>, project: &Arc<ProjectDesk>) {
         let mut misjudged = 0;
         loop {
-            let Some(turn) = project.attendance.lock().next(self.clock.ticks()) else { return };
+            let next = {
+                let mut attendance = project.attendance.lock();
+                if attendance.leads() { attendance.next(self.clock.ticks()) } else { None }
+            };
+            let Some(turn) = next else { return };
             let command = Command::Route(turn.place.agent.clone());
             let claim = Some(turn.place.claim);
             match self.write_claiming(&routing_of(project), turn.conversation, None, command, claim).await {
@@ -65,10 +74,13 @@ impl Desk {
 
     /// An agent has more than was known here: another node gave it something. Take note of what is open.
     pub(super) async fn count_again(&self, project: &ProjectDesk) {
-        let Ok(open) = self.log.open_conversations(project.id).await else { return };
-        let mut attendance = project.attendance.lock();
-        for conversation in open {
-            attendance.observe(&conversation, self.clock.ticks());
+        let before = project.attendance.lock().positions();
+        match self.log.open_conversations(project.id).await {
+            Ok(open) => project.attendance.lock().recount(&before, &open, self.clock.ticks()),
+            Err(error) => {
+                tracing::debug!(project = %project.id, %error, "what is open can't be read; tried again");
+                project.missed.store(true, Ordering::Release);
+            }
         }
     }
 
@@ -82,7 +94,10 @@ impl Desk {
 
     /// Hands back what agents left unanswered when they went.
     pub(super) async fn reclaim_from_departed(self: &Arc<Self>, project: &Arc<ProjectDesk>, now: Millis) {
-        let abandoned = project.attendance.lock().abandoned(now);
+        let abandoned = {
+            let attendance = project.attendance.lock();
+            if attendance.leads() { attendance.abandoned(now) } else { Vec::new() }
+        };
         for (conversation, agent) in abandoned {
             // A refusal means that it was answered or moved meanwhile; a log that is down is tried again at the next tick.
             match self.write(&routing_of(project), conversation, None, Command::Reclaim(agent)).await {
@@ -101,10 +116,10 @@ impl Desk {
             self.tell_presence(project.id, agent, status, load);
         }
         if let Some(online) = news.online {
-            self.bus.publish(Topic::Lobby(project.id), Message::AgentsOnline { online });
+            self.bus.publish_here(Topic::Lobby(project.id), Message::AgentsOnline { online });
         }
         for (conversation, visitor, queue) in news.line {
-            self.bus.publish(Topic::Visitor(project.id, visitor), Message::Queue { conversation, queue });
+            self.bus.publish_here(Topic::Visitor(project.id, visitor), Message::Queue { conversation, queue });
         }
     }
 }

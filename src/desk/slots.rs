@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use uuid::Uuid;
 
+use super::attendance::Position;
 use crate::{
     clock::Millis,
     domain::{Conversation, Entry, Key, Lane, Marks},
@@ -32,6 +33,32 @@ pub(super) struct Loaded {
     keys: HashMap<u64, (Lane, u64)>,
     /// When its last entry was written. The next one is not older, though the clock may have been set back since.
     pub(super) last_at: Millis,
+    /// How far it is known to have come on other nodes.
+    reached: Position,
+}
+
+impl Loaded {
+    /// Whether another node wrote what is not known here.
+    pub(super) fn is_behind(&self) -> bool {
+        self.state.seq < self.reached.0 || self.state.desk_seq < self.reached.1
+    }
+
+    /// It has come as far as this at least.
+    pub(super) fn has_reached(&mut self, (seq, desk_seq): Position) {
+        self.reached = (self.reached.0.max(seq), self.reached.1.max(desk_seq));
+    }
+
+    /// It is where the log is.
+    pub(super) const fn is_fresh(&mut self) {
+        self.reached = (0, 0);
+    }
+
+    /// Somebody got or read something, on whatever node.
+    pub(super) fn has_marks(&mut self, marks: Marks) {
+        if self.state.marks().furthest(marks) != self.state.marks() {
+            Arc::make_mut(&mut self.state).advance(marks);
+        }
+    }
 }
 
 /// A conversation's lock. What is in it is `None` until somebody reads it from the log.
@@ -67,12 +94,17 @@ impl Slots {
     /// What a conversation read from the log is in memory.
     pub(super) fn loaded(&self, read: log::Loaded) -> Loaded {
         let hashes = read.keys.iter().map(|known| (self.hash(known.sender, &known.key), (known.lane, known.seq)));
-        Loaded { state: Arc::new(read.state), keys: hashes.collect(), last_at: read.last_at }
+        let keys = hashes.collect();
+        let dirty = self.dirty.lock().get(&read.state.id).copied();
+        let mut loaded = Loaded { state: Arc::new(read.state), keys, last_at: read.last_at, reached: (0, 0) };
+        // What is about to be written down is not forgotten because another node wrote meanwhile.
+        loaded.has_marks(dirty.unwrap_or_default());
+        loaded
     }
 
     /// A conversation that is just being opened.
     pub(super) fn fresh(state: Conversation) -> Loaded {
-        Loaded { last_at: state.at, state: Arc::new(state), keys: HashMap::new() }
+        Loaded { last_at: state.at, state: Arc::new(state), keys: HashMap::new(), reached: (0, 0) }
     }
 
     /// Where the entry with this sender and key may stand.
@@ -113,14 +145,36 @@ impl Slots {
         self.dirty.lock().insert(id, marks);
     }
 
-    /// Puts back marks that could not be written down, unless there are newer ones.
-    pub(super) fn mark_dirty_again(&self, id: ConversationId, marks: Marks) {
-        self.dirty.lock().entry(id).or_insert(marks);
+    /// The marks that are to be written down.
+    pub(super) fn dirty(&self) -> HashMap<ConversationId, Marks> {
+        self.dirty.lock().clone()
     }
 
-    /// Takes the marks that are to be written down.
-    pub(super) fn take_dirty(&self) -> HashMap<ConversationId, Marks> {
-        std::mem::take(&mut *self.dirty.lock())
+    /// These marks are written down, unless there are newer ones.
+    pub(super) fn marks_written(&self, id: ConversationId, marks: Marks) {
+        let mut dirty = self.dirty.lock();
+        if dirty.get(&id) == Some(&marks) {
+            dirty.remove(&id);
+        }
+    }
+
+    /// Hands what is known of a conversation to `change`, unless nothing is, or somebody works with it at this moment: who
+    /// does is told by the log that others were there before.
+    pub(super) fn peek(&self, id: ConversationId, change: impl FnOnce(&mut Loaded)) {
+        let slot = self.by_id.lock().get(&id).map(|slot| Arc::clone(&slot.loaded));
+        if let Some(mut guard) = slot.and_then(|slot| slot.try_lock_owned().ok())
+            && let Some(loaded) = guard.as_mut()
+        {
+            change(loaded);
+        }
+    }
+
+    /// Forgets what is known of a conversation, as [`Slots::peek`].
+    pub(super) fn doubt(&self, id: ConversationId) {
+        let slot = self.by_id.lock().get(&id).map(|slot| Arc::clone(&slot.loaded));
+        if let Some(mut guard) = slot.and_then(|slot| slot.try_lock_owned().ok()) {
+            *guard = None;
+        }
     }
 
     fn hash(&self, sender: Uuid, key: &Key) -> u64 {

@@ -1,8 +1,7 @@
 //! One command into one conversation: decide, append, publish.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{
@@ -13,7 +12,7 @@ use crate::{
     bus::{Message, Topic},
     clock::Millis,
     domain::{
-        AgentRef, Author, Conversation, Draft, Entry, Key, Lane, Marks, Refusal, Watermarks, Who,
+        AgentRef, Author, Conversation, Draft, Entry, Key, Lane, Refusal,
         access::Actor,
         conversation::{self, Command},
     },
@@ -24,7 +23,7 @@ use crate::{
 
 /// How often a command is decided anew because somebody else wrote in between. On one node it never is; with more, two who
 /// write into one conversation at once may meet a few times in a row.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: usize = 10;
 
 /// What a command wrote, or what the first command with its key wrote.
 #[derive(Clone, Debug)]
@@ -91,13 +90,22 @@ impl Desk {
         claim: Option<Claim>,
     ) -> Result<Option<Written>, Failure> {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
+        // What another node wrote may not have been heard: nothing is refused because of a state that was not just read.
+        let mut is_fresh = guard.is_none() || !self.bus.is_shared();
         for _ in 0..ATTEMPTS {
             let loaded = self.access(caller, id, &mut guard).await?;
             if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
                 return Ok(Some(Written { entry: first, duplicate: true }));
             }
             let actor = named(&caller.actor, &loaded.state);
-            let drafts = conversation::decide(&loaded.state, &actor, command.clone(), key.clone())?;
+            let drafts = match conversation::decide(&loaded.state, &actor, command.clone(), key.clone()) {
+                Err(_) if !is_fresh => {
+                    is_fresh = true;
+                    self.freshen(caller, id, &mut guard).await?;
+                    continue;
+                }
+                decided => decided?,
+            };
             let before = Arc::clone(&loaded.state);
             // Never before the entry that it follows, whatever the clock says.
             let at = self.clock.now().max(loaded.last_at);
@@ -105,7 +113,10 @@ impl Desk {
             match self.append(&before, &step, None, claim).await {
                 Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await.map(Some),
                 Err(AppendError::Full) => return Ok(None),
-                Err(AppendError::Stale) => *guard = None,
+                Err(AppendError::Stale) => {
+                    is_fresh = true;
+                    self.reload(caller, id, &mut guard).await?;
+                }
                 Err(AppendError::Unavailable(why)) => {
                     // Whether it was written is not known for sure: read it anew.
                     *guard = None;
@@ -146,73 +157,6 @@ impl Desk {
             }
         }
         Ok(())
-    }
-
-    /// The caller has read the thread up to `seq`. Backwards or beyond the end: nothing.
-    pub async fn read(self: &Arc<Self>, caller: &Caller, id: ConversationId, seq: u64) -> Result<(), Failure> {
-        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
-        let loaded = self.access(caller, id, &mut guard).await?;
-        let Some((by, seq)) = advance(caller, &loaded.state, loaded.state.read, seq) else { return Ok(()) };
-        let state = Arc::make_mut(&mut loaded.state);
-        *state.read.of(by) = seq;
-        if matches!(by, Who::Agent(_)) {
-            // Exact at the end, where it matters; in the middle at most what is left.
-            state.unread = state.unread.min(state.seq - seq);
-        }
-        let head = Arc::clone(&loaded.state);
-        self.slots.mark_dirty(id, head.marks());
-        self.bus.publish(Topic::Thread(id), Message::Read { conversation: id, by, seq });
-        if matches!(by, Who::Agent(_)) {
-            self.bus.publish(Topic::Inbox(caller.project), Message::Head(head));
-        }
-        Ok(())
-    }
-
-    /// A device of the caller has the thread up to `seq`. Backwards or beyond the end: nothing.
-    pub async fn delivered(self: &Arc<Self>, caller: &Caller, id: ConversationId, seq: u64) -> Result<(), Failure> {
-        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
-        let loaded = self.access(caller, id, &mut guard).await?;
-        let known = loaded.state.marks().delivered;
-        let Some((by, seq)) = advance(caller, &loaded.state, known, seq) else { return Ok(()) };
-        *Arc::make_mut(&mut loaded.state).delivered.of(by) = seq;
-        self.slots.mark_dirty(id, loaded.state.marks());
-        self.bus.publish(Topic::Thread(id), Message::Delivered { conversation: id, by, seq });
-        Ok(())
-    }
-
-    /// Writes down the marks that moved since the last time. What is lost in a crash is at most a second of them.
-    pub async fn write_marks(&self) {
-        let dirty: HashMap<ConversationId, Marks> = self.slots.take_dirty();
-        // All at once, so that the log commits them together.
-        let written = dirty.into_iter().map(|(conversation, marks)| async move {
-            if let Err(error) = self.log.mark(conversation, marks).await {
-                tracing::warn!(%conversation, %error, "marks not written; tried again with the next ones");
-                self.slots.mark_dirty_again(conversation, marks);
-            }
-        });
-        join_all(written).await;
-    }
-
-    /// The conversation behind `guard`, if the caller may see it. Read from the log at first.
-    pub(super) async fn access<'g>(
-        &self,
-        caller: &Caller,
-        id: ConversationId,
-        guard: &'g mut Guard,
-    ) -> Result<&'g mut Loaded, Failure> {
-        if guard.is_none() {
-            let Some(read) = self.log.load(caller.project, id).await? else {
-                self.slots.forget_missing(id);
-                return Err(Refusal::NotFound.into());
-            };
-            **guard = Some(self.slots.loaded(read));
-        }
-        let loaded = guard.as_mut().ok_or(Refusal::NotFound)?;
-        let own = match &caller.actor {
-            Actor::Visitor { id, .. } => loaded.state.visitor == *id,
-            Actor::Agent { .. } | Actor::Routing => true,
-        };
-        if own && loaded.state.project == caller.project { Ok(loaded) } else { Err(Refusal::NotFound.into()) }
     }
 
     pub(super) async fn append(
@@ -316,18 +260,6 @@ fn named(actor: &Actor, state: &Conversation) -> Actor {
         Actor::Visitor { id, name: None } => Actor::Visitor { id: *id, name: state.visitor_name.clone() },
         known => known.clone(),
     }
-}
-
-/// Whose watermark the caller moves to `seq`, if it moves: never back, and never beyond the end.
-fn advance(caller: &Caller, state: &Conversation, mut known: Watermarks, seq: u64) -> Option<(Who, u64)> {
-    let by = match &caller.actor {
-        Actor::Visitor { id, .. } => Who::Visitor(*id),
-        Actor::Agent { id, role, .. } if role.answers() => Who::Agent(*id),
-        // A supervisor who only looks has neither got nor read it for the team.
-        Actor::Agent { .. } | Actor::Routing => return None,
-    };
-    let seq = seq.min(state.seq);
-    (seq > *known.of(by)).then_some((by, seq))
 }
 
 /// The id under which an actor's keys are unique.

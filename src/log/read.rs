@@ -63,12 +63,9 @@ const CONVERSATIONS: i64 = 50;
 impl Log {
     /// A conversation of `project`, with all its keys; none if there is none.
     pub async fn load(&self, project: ProjectId, conversation: ConversationId) -> Result<Option<Loaded>, Error> {
-        let query = select("conversations WHERE id = $1 AND project = $2");
-        let query = sqlx::query(query).bind(conversation.to_string()).bind(project.to_string());
         // The state before the keys: an entry that is committed between the two only adds a key, and the first append
         // on the older state is told that it is stale.
-        let Some(row) = self.readers.fetch_optional(query).await? else { return Ok(None) };
-        let state = rows::conversation(&row)?;
+        let Some(state) = self.head(project, conversation).await? else { return Ok(None) };
         let keys = sqlx::query(
             "SELECT lane, seq, author_kind, author, client_key FROM entries \
              WHERE conversation = $1 AND client_key IS NOT NULL",
@@ -77,6 +74,13 @@ impl Log {
         let keys = keys.iter().filter_map(|row| known_key(row, state.visitor).transpose()).collect::<Result<_, _>>()?;
         let last_at = self.last_at(&state).await?;
         Ok(Some(Loaded { state, keys, last_at }))
+    }
+
+    /// The state of a conversation of `project`; none if there is none.
+    pub async fn head(&self, project: ProjectId, conversation: ConversationId) -> Result<Option<Conversation>, Error> {
+        let query = select("conversations WHERE id = $1 AND project = $2");
+        let query = sqlx::query(query).bind(conversation.to_string()).bind(project.to_string());
+        self.readers.fetch_optional(query).await?.as_ref().map(rows::conversation).transpose()
     }
 
     /// When the last entry of either lane was written.

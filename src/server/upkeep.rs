@@ -16,7 +16,13 @@ pub(super) fn hear_control(sessions: &Arc<session::Context>, tasks: &Tasks) {
     let (sessions, stop) = (Arc::clone(sessions), tasks.clone());
     tasks.spawn(async move {
         let mut is_deaf = false;
-        while !stops_within(&stop, CONTROL_EVERY).await {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.stopped() => return,
+                () = sessions.accounts.told() => {}
+                () = tokio::time::sleep(CONTROL_EVERY) => {}
+            }
             match hear(&sessions).await {
                 Ok(()) => is_deaf = false,
                 // Once for each outage: it is told by readiness, too.

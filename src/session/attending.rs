@@ -15,10 +15,11 @@ pub(super) struct Attending {
 impl Attending {
     /// Tells the desk that `caller` is here, as `member` of the hub.
     pub(super) async fn begin(context: &Arc<Context>, caller: &Caller, member: &Arc<Member>) -> Self {
-        if let Actor::Agent { id, .. } = caller.actor {
-            // Where the log is down it fails, and so does the answer to `connect`, which follows.
-            drop(context.desk.agent_arrived(caller.project, id).await);
-        }
+        // Where the log is down it fails, and so does the answer to `connect`, which follows.
+        drop(match caller.actor {
+            Actor::Agent { id, .. } => context.desk.agent_arrived(caller.project, id).await,
+            Actor::Visitor { .. } | Actor::Routing => context.desk.visitor_arrived(caller.project).await,
+        });
         Self { context: Arc::clone(context), caller: caller.clone(), member: Arc::clone(member) }
     }
 }
@@ -29,11 +30,14 @@ impl Drop for Attending {
         desk.stops_typing(self.caller.session);
         match self.caller.actor {
             Actor::Agent { id, .. } => desk.agent_left(project, id),
-            // It left the hub before: of several that leave at once, the last finds nobody.
-            Actor::Visitor { id, .. } if self.context.hub.count_like(&self.member) == 0 => {
-                desk.set_page(project, id, None);
+            Actor::Visitor { id, .. } => {
+                desk.visitor_left(project);
+                // It left the hub before: of several that leave at once, the last finds nobody.
+                if self.context.hub.count_like(&self.member) == 0 {
+                    desk.set_page(project, id, None);
+                }
             }
-            _ => {}
+            Actor::Routing => {}
         }
     }
 }

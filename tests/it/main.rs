@@ -10,6 +10,7 @@ mod isolation;
 mod limits;
 mod log_story;
 mod logs;
+mod nodes;
 mod origins;
 mod resume;
 mod starting;

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-use super::{Accounts, Denied, MOST_TTL_MS};
+use super::{Accounts, Denied, MOST_TTL_MS, changes::Word};
 use crate::{
     bus::{Message, Revocation, Topic},
     clock::Millis,
@@ -174,11 +174,19 @@ impl Accounts {
     }
 
     async fn end_session(&self, project: ProjectId, session: SessionId) -> Result<(), Denied> {
-        let now = self.clock.now();
         // Here first: sockets close even where the database can't be written, and the cookie is there to try again with.
-        self.revoked.lock().session(session, now);
-        self.bus.publish(Topic::Control, Message::Revoked(Revocation::Session(session)));
-        Ok(self.log.revoke_session(project, session, now + MOST_TTL_MS).await?)
+        self.end_session_here(session);
+        self.log.revoke_session(project, session, self.clock.now() + MOST_TTL_MS).await?;
+        // Nothing else of the project is to be looked at again.
+        let told = self.tell(Word::Session, None, &session.to_string()).await;
+        told.map_err(|error| Denied::Unavailable(error.to_string()))
+    }
+
+    /// A session ended, here or on another node.
+    pub(super) fn end_session_here(&self, session: SessionId) {
+        if self.revoked.lock().session(session, self.clock.now()) {
+            self.bus.publish_here(Topic::Control, Message::Revoked(Revocation::Session(session)));
+        }
     }
 }
 

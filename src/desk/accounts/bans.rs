@@ -32,7 +32,7 @@ impl Accounts {
         let now: Bans = self.log.banned().await?.into_iter().collect();
         let before = std::mem::replace(&mut *self.bans.lock(), now.clone());
         for (project, visitor) in now.difference(&before) {
-            self.bus.publish(Topic::Control, Message::Revoked(Revocation::Visitor(*project, *visitor)));
+            self.bus.publish_here(Topic::Control, Message::Revoked(Revocation::Visitor(*project, *visitor)));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::{
         Role,
         text::{self, NAME_CHARS},
     },
-    ids::{AgentId, ProjectId},
+    ids::{AgentId, ProjectId, SessionId},
     log::{self, AgentRecord, ControlRecord, Log, ProjectRecord},
     passwords, tokens,
 };
@@ -30,10 +30,12 @@ pub enum Word {
     KeyForgotten,
     /// A visitor was shut out, or let in again.
     Visitor,
+    /// A session ended: an agent signed out.
+    Session,
 }
 
 impl Word {
-    const ALL: [Self; 5] = [Self::Agent, Self::Project, Self::Keys, Self::KeyForgotten, Self::Visitor];
+    const ALL: [Self; 6] = [Self::Agent, Self::Project, Self::Keys, Self::KeyForgotten, Self::Visitor, Self::Session];
 
     /// The word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Word {
             Self::Keys => "keys",
             Self::KeyForgotten => "key_forgotten",
             Self::Visitor => "visitor",
+            Self::Session => "session",
         }
     }
 
@@ -140,10 +143,15 @@ impl Accounts {
                 // At once, whether or not the other keys can be read.
                 self.keyring.forget(&record.subject);
                 let revocation = Revocation::Key(record.subject.clone());
-                self.bus.publish(Topic::Control, Message::Revoked(revocation));
+                self.bus.publish_here(Topic::Control, Message::Revoked(revocation));
                 self.read_keys().await?;
             }
             Some(Word::Visitor) => self.read_bans().await?,
+            Some(Word::Session) => {
+                if let Ok(session) = record.subject.parse::<SessionId>() {
+                    self.end_session_here(session);
+                }
+            }
             None => {}
         }
         tracing::info!(word = record.kind, subject = record.subject, "accounts changed");
@@ -152,7 +160,7 @@ impl Accounts {
 
     fn shut_out(&self, agent: AgentId, record: &ControlRecord) {
         self.revoked.lock().agent(agent, record.n, record.at);
-        self.bus.publish(Topic::Control, Message::Revoked(Revocation::Agent(agent)));
+        self.bus.publish_here(Topic::Control, Message::Revoked(Revocation::Agent(agent)));
     }
 
     /// Makes a project.
@@ -272,6 +280,8 @@ impl Accounts {
 
     pub(super) async fn tell(&self, word: Word, project: Option<ProjectId>, subject: &str) -> Result<(), Error> {
         self.log.control_append(word.as_str(), project, subject).await?;
+        // Other nodes look every half second in any case.
+        self.bus.publish(Topic::Control, Message::Told);
         if let Err(error) = self.catch_up().await {
             // It is changed and told: a running server takes it up when it can.
             tracing::warn!(%error, "failed to take up a change at once");

@@ -42,9 +42,10 @@ impl Revoked {
         Ok(revoked)
     }
 
-    pub(super) fn session(&mut self, session: SessionId, at: Millis) {
+    /// A session ended. Whether that is news.
+    pub(super) fn session(&mut self, session: SessionId, at: Millis) -> bool {
         self.sessions.retain(|_, since| *since > at - MOST_TTL_MS);
-        self.sessions.insert(session, at);
+        self.sessions.insert(session, at).is_none()
     }
 
     /// An agent was shut out by the word with this number.

@@ -185,7 +185,8 @@ async fn signing_out_ends_the_sockets() {
     let sink = Arc::clone(&heard);
     world.bus.attach(Arc::new(move |topic, message: &Message, _| sink.lock().push((topic, message.clone()))));
     world.accounts.sign_out(&secret).await.unwrap();
-    assert_eq!(*heard.lock(), [(Topic::Control, Message::Revoked(Revocation::Session(session)))]);
+    let words = [Message::Revoked(Revocation::Session(session)), Message::Told];
+    assert_eq!(*heard.lock(), words.map(|word| (Topic::Control, word)));
     assert_eq!(world.accounts.verify(&token), Err(TokenError::Revoked));
     assert!(is_unauthorized(&world.accounts.agent_token(&secret).await));
 }

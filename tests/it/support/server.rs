@@ -83,6 +83,11 @@ impl Setup {
         self.start_with(Some(tls)).await
     }
 
+    /// Starts one more server of a project that is there already, in the same database.
+    pub(crate) async fn start_beside(self, other: &Server) -> Server {
+        self.start_bare(None, other.project.clone()).await
+    }
+
     async fn start_with(self, tls: Option<Arc<ClientConfig>>) -> Server {
         let made = self.cli(["project", "create", "--name", "Shop", "--origin", SHOP, "--json"]).await;
         self.start_bare(tls, Project::of(&made.json())).await

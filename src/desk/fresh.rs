@@ -1,0 +1,137 @@
+//! What is in memory, held against the log: where there are other nodes, they write, too.
+//!
+//! Nothing that is decided needs this: the log refuses what was decided on an old state. It is for what is only read or
+//! refused, and it makes that the log seldom has to.
+
+use std::sync::Arc;
+
+use super::{
+    Caller, Desk, Failure,
+    slots::{Guard, Loaded},
+};
+use crate::{
+    domain::{Conversation, Entry, Lane, Refusal, access::Actor, conversation},
+    ids::ConversationId,
+    log,
+};
+
+/// What is further behind is read as a whole.
+const CATCH_UP: u64 = 300;
+
+impl Desk {
+    /// The conversation behind `guard`, if the caller may see it. Read from the log at first, and when it is known that
+    /// another node wrote.
+    pub(super) async fn access<'g>(
+        &self,
+        caller: &Caller,
+        id: ConversationId,
+        guard: &'g mut Guard,
+    ) -> Result<&'g mut Loaded, Failure> {
+        let is_doubtful = match &**guard {
+            None => false,
+            Some(loaded) => loaded.is_behind() || !may_see(caller, &loaded.state),
+        };
+        if is_doubtful {
+            self.freshen(caller, id, guard).await?;
+        }
+        if guard.is_none() {
+            let Some(read) = self.log.load(caller.project, id).await? else {
+                self.slots.forget_missing(id);
+                return Err(Refusal::NotFound.into());
+            };
+            **guard = Some(self.slots.loaded(read));
+        }
+        let loaded = guard.as_mut().ok_or(Refusal::NotFound)?;
+        if may_see(caller, &loaded.state) { Ok(loaded) } else { Err(Refusal::NotFound.into()) }
+    }
+
+    /// Brings what is in memory to where the log is, if there are other nodes that may have written. Where the log can't be
+    /// read, it stays as it is.
+    pub(super) async fn freshen(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) -> Result<(), Failure> {
+        if !self.bus.is_shared() || guard.is_none() {
+            return Ok(());
+        }
+        match self.log.head(caller.project, id).await {
+            Ok(Some(head)) => match self.go_on(guard, head).await {
+                Ok(true) => {}
+                Ok(false) => **guard = None,
+                Err(error) => tracing::debug!(%error, "what other nodes wrote can't be read"),
+            },
+            Ok(None) => **guard = None,
+            Err(error) => tracing::debug!(%error, "what other nodes wrote can't be read"),
+        }
+        Ok(())
+    }
+
+    /// The log says that somebody else wrote: brings what is in memory to where it is, or forgets it.
+    pub(super) async fn reload(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) -> Result<(), Failure> {
+        let position = |guard: &Guard| guard.as_ref().map(|loaded| (loaded.state.seq, loaded.state.desk_seq));
+        let before = position(guard);
+        self.freshen(caller, id, guard).await?;
+        if position(guard) == before {
+            **guard = None;
+        }
+        Ok(())
+    }
+
+    /// Takes over `head` and what was written on the way to it. False when it is not where this one leads to.
+    async fn go_on(&self, guard: &mut Guard, head: Conversation) -> Result<bool, log::Error> {
+        let Some(loaded) = guard.as_mut() else { return Ok(false) };
+        let (state, id) = (Arc::clone(&loaded.state), head.id);
+        if head.epoch != state.epoch || head.visitor != state.visitor {
+            return Ok(false);
+        }
+        let mut entries = Vec::new();
+        for lane in [Lane::Thread, Lane::Desk] {
+            let (from, to) = (state.last_seq(lane), head.last_seq(lane));
+            if to < from || to - from > CATCH_UP {
+                return Ok(false);
+            }
+            if to > from {
+                entries.extend(self.log.read_after(id, lane, from, to - from).await?.into_iter().map(Arc::new));
+            }
+        }
+        let mut head = head;
+        // Marks of this node that are not in the log yet.
+        head.advance(state.marks());
+        self.slots.remember(loaded, Arc::new(head), &entries);
+        loaded.is_fresh();
+        Ok(true)
+    }
+
+    /// Another node wrote: what is in memory goes on with it, so that the log need not be asked.
+    pub(super) fn hear_entries(&self, id: ConversationId, epoch: &str, entries: &[Arc<Entry>]) {
+        self.slots.peek(id, |loaded| {
+            for entry in entries {
+                let last = loaded.state.last_seq(entry.lane);
+                if epoch != loaded.state.epoch || entry.seq > last + 1 {
+                    return loaded.has_reached(match entry.lane {
+                        Lane::Thread => (entry.seq.max(last + 1), 0),
+                        Lane::Desk => (0, entry.seq.max(last + 1)),
+                    });
+                }
+                if entry.seq == last + 1 {
+                    let mut state = Conversation::clone(&loaded.state);
+                    conversation::apply(&mut state, entry);
+                    self.slots.remember(loaded, Arc::new(state), std::slice::from_ref(entry));
+                }
+            }
+        });
+    }
+
+    /// Another node wrote, and this is how it is now.
+    pub(super) fn hear_head(&self, head: &Conversation) {
+        self.slots.peek(head.id, |loaded| {
+            loaded.has_reached((head.seq, head.desk_seq));
+            loaded.has_marks(head.marks());
+        });
+    }
+}
+
+fn may_see(caller: &Caller, state: &Conversation) -> bool {
+    let own = match &caller.actor {
+        Actor::Visitor { id, .. } => state.visitor == *id,
+        Actor::Agent { .. } | Actor::Routing => true,
+    };
+    own && state.project == caller.project
+}
