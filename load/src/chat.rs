@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use deskbell::tasks::Tasks;
+use deskbell::{domain::Lane, tasks::Tasks};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 
@@ -18,7 +18,8 @@ use crate::{
     check::Verdict,
     client::{Buffers, Dialer},
     flights::{Meter, micros},
-    pair::{AGENT, Pair, Talk, VISITOR},
+    pair::{Pair, Talk, VISITOR},
+    plan::Plan,
     procfs::{self, Reading},
     report::{Figures, micros_as_ms, progress, remark, whole},
     side::{Order, Side},
@@ -82,7 +83,7 @@ async fn open_all(dialer: &Dialer, tokens: &Tokens, settings: Settings, meter: &
         let talk = Talk::new(index, settings.bytes, Arc::clone(meter));
         async move {
             let pair =
-                Pair::open(dialer, [tokens.visitor(index), tokens.agent(index)], talk, settings.kill_after.is_some())
+                Pair::open(dialer, &[tokens.visitor(index), tokens.agent(index)], talk, settings.kill_after.is_some())
                     .await;
             pair.with_context(|| format!("failed to set up conversation {index}"))
         }
@@ -101,9 +102,9 @@ async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: 
     let (mut talks, mut orderers) = (Vec::new(), [Vec::new(), Vec::new()]);
     for pair in pairs {
         talks.push(pair.talk);
-        let [visitor, agent] = pair.sides;
-        start_side(visitor, &mut orderers[VISITOR], &background);
-        start_side(agent, &mut orderers[AGENT], &background);
+        for (side, orderers) in pair.sides.into_iter().zip(&mut orderers) {
+            start_side(side, orderers, &background);
+        }
     }
     let pacer = begin(&talks, &orderers, settings);
     let figures = measure(target, settings, meter).await?;
@@ -112,11 +113,12 @@ async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: 
         Some(pacer) => pacer.await.context("the pacer broke")?,
         None => 0,
     };
-    last_call(meter, Duration::from_secs_f64(settings.last_call)).await;
+    meter.last_call(Duration::from_secs_f64(settings.last_call)).await;
     for orderer in orderers.iter().flatten() {
         // An error says that the side has ended already, which is what is asked for.
         orderer.send(Order::Stop).await.ok();
     }
+    background.stop();
     background.wait(Duration::from_secs(5)).await;
     Ok(judge(figures, &talks, target, meter, late))
 }
@@ -139,42 +141,18 @@ fn begin(
     settings: Settings,
 ) -> Option<tokio::task::JoinHandle<u64>> {
     if let Some(rate) = settings.rate {
-        let plan = Plan { rate, length: Duration::from_secs_f64(settings.warm_up + settings.seconds) };
-        let speakers: Vec<_> = orderers.iter().flatten().cloned().collect();
-        return Some(tokio::task::spawn_blocking(move || plan.carry_out(&speakers)));
+        let length = Duration::from_secs_f64(settings.warm_up + settings.seconds);
+        let speakers = orderers.iter().flatten().map(|orderer| (orderer.clone(), Lane::Thread)).collect();
+        return Some(Plan::new(rate, length).begin(speakers));
     }
     answer(talks, true);
     for visitor in &orderers[VISITOR] {
         for _ in 0..settings.in_flight {
             // The queue is empty and longer than this; a side that has ended shows among the disconnects.
-            visitor.try_send(Order::Say(Instant::now())).ok();
+            visitor.try_send(Order::Say(Instant::now(), Lane::Thread)).ok();
         }
     }
     None
-}
-
-/// When messages are due.
-struct Plan {
-    rate: f64,
-    length: Duration,
-}
-
-impl Plan {
-    /// Orders each message when it is due, from all speakers in turn. Returns how many were dropped because a side was more
-    /// than its whole queue behind. On a thread of its own: the runtime's timers tick in whole milliseconds.
-    fn carry_out(&self, speakers: &[mpsc::Sender<Order>]) -> u64 {
-        let (start, mut dropped) = (Instant::now(), 0);
-        for (turn, speaker) in speakers.iter().cycle().enumerate() {
-            let after = Duration::from_secs_f64(whole(turn as u64) / self.rate);
-            if after >= self.length {
-                break;
-            }
-            let due = start + after;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            dropped += u64::from(speaker.try_send(Order::Say(due)).is_err());
-        }
-        dropped
-    }
 }
 
 /// Waits through warm-up and measured time, showing progress; returns rates and CPU.
@@ -242,16 +220,6 @@ async fn watch(what: &str, length: Duration, meter: &Meter) {
         progress(&format!("{what}: {rate:.0} messages/s, {} under way", meter.under_way()));
         last = total;
     }
-}
-
-/// Lets what is under way arrive.
-async fn last_call(meter: &Meter, limit: Duration) {
-    let end = Instant::now() + limit;
-    while meter.under_way() > 0 && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    // What is not awaited (a second delivery, an entry nobody sent) gets a moment to show itself.
-    tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
 fn judge(mut figures: Figures, talks: &[Arc<Talk>], target: &Target, meter: &Meter, late: u64) -> Figures {

@@ -1,4 +1,4 @@
-//! The checker: judges one conversation from outside, by what writers sent and were told, and by what readers received.
+//! The checker: judges one lane of a conversation from outside, by what writers sent and were told, and by what readers received.
 //!
 //! It knows nothing of sockets: a scenario tells it each event as it happens, and asks for the [`Verdict`] at the end. A
 //! message is named by its writer and by that writer's own count, which travels in the text, so that the judgement does not
@@ -27,8 +27,10 @@ pub(crate) enum Seen {
 /// Ways to break the promise. Each is counted; all must be 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
-    /// Acknowledged, and a reader that was there never got it.
+    /// Acknowledged, and nobody ever saw it.
     Lost,
+    /// Acknowledged and in the log, and a reader that was there never got it.
+    Undelivered,
     /// One message at two places of the log, or one place given to a reader twice.
     Duplicated,
     /// A reader got places in falling order, or a writer's messages stand in another order than sent.
@@ -37,21 +39,37 @@ pub(crate) enum Fault {
     Gap,
     /// A reader got what nobody sent, or what belongs to another conversation.
     Foreign,
+    /// A visitor got something of the desk lane, or somebody something of another project.
+    Leaked,
+    /// A reader got what the writer was told is not stored.
+    Aborted,
     /// Two tellings of the same place differ: two readers', or a reader's and the acknowledgement's.
     Disagreed,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Lost, Self::Duplicated, Self::Reordered, Self::Gap, Self::Foreign, Self::Disagreed];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Lost,
+        Self::Undelivered,
+        Self::Duplicated,
+        Self::Reordered,
+        Self::Gap,
+        Self::Foreign,
+        Self::Leaked,
+        Self::Aborted,
+        Self::Disagreed,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Lost => "lost",
+            Self::Undelivered => "undelivered",
             Self::Duplicated => "duplicated",
             Self::Reordered => "reordered",
             Self::Gap => "gap",
             Self::Foreign => "foreign",
+            Self::Leaked => "leaked",
+            Self::Aborted => "aborted",
             Self::Disagreed => "disagreed",
         }
     }
@@ -127,12 +145,20 @@ enum Fate {
 /// What one reader got.
 #[derive(Debug)]
 struct Reader {
+    /// Whether it may see anything here at all.
+    entitled: bool,
     highest: u64,
     /// By `seq`; 0 is never given.
     got: Vec<bool>,
 }
 
-/// One conversation under watch.
+impl Reader {
+    fn new(entitled: bool) -> Self {
+        Self { entitled, highest: 0, got: vec![true] }
+    }
+}
+
+/// One lane of one conversation under watch.
 #[derive(Debug)]
 pub(crate) struct Checker {
     writers: Vec<Writer>,
@@ -143,14 +169,26 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    /// A conversation with so many writers and readers; every reader is entitled to all of it, from 1.
-    pub(crate) fn new(writers: usize, readers: usize) -> Self {
+    /// A lane with so many writers, and a reader for each element: true for those who are entitled to all of it, from 1;
+    /// false for those who must get nothing of it.
+    pub(crate) fn new(writers: usize, readers: impl IntoIterator<Item = bool>) -> Self {
         Self {
             writers: (0..writers).map(|_| Writer::default()).collect(),
-            readers: (0..readers).map(|_| Reader { highest: 0, got: vec![true] }).collect(),
+            readers: readers.into_iter().map(Reader::new).collect(),
             order: Vec::new(),
             verdict: Verdict::default(),
         }
+    }
+
+    /// One more reader who is entitled to all of it; returns its number.
+    pub(crate) fn add_reader(&mut self) -> usize {
+        self.readers.push(Reader::new(true));
+        self.readers.len() - 1
+    }
+
+    /// Somebody was given what is not for him.
+    pub(crate) fn leaked(&mut self, what: impl FnOnce() -> String) {
+        self.verdict.add(Fault::Leaked, what);
     }
 
     /// A writer sends its next message; returns the mark to put into it.
@@ -190,6 +228,9 @@ impl Checker {
     /// A reader got an entry.
     pub(crate) fn received(&mut self, reader: usize, seq: u64, seen: Seen) {
         self.verdict.received += 1;
+        if !self.readers[reader].entitled {
+            return self.leaked(|| format!("reader {reader} got {seen:?} at {seq}, of a lane that is not for it"));
+        }
         if seq == 0 {
             return self.verdict.add(Fault::Foreign, || format!("reader {reader} got an entry at 0"));
         }
@@ -272,22 +313,25 @@ impl Checker {
             match fate {
                 Fate::Sent => self.verdict.unanswered += 1,
                 Fate::Refused if place != 0 => {
-                    self.verdict.add(Fault::Disagreed, || format!("{mark} was refused and stands at {place}"));
+                    self.verdict.add(Fault::Aborted, || format!("{mark} was refused and stands at {place}"));
                 }
                 Fate::Refused => {}
                 Fate::Acked(seq) if place != 0 && place != seq => {
                     self.verdict.add(Fault::Disagreed, || format!("{mark} acknowledged at {seq} stands at {place}"));
                 }
-                Fate::Acked(seq) => self.judge_delivery(mark, seq, place != 0),
+                Fate::Acked(seq) if place == 0 => {
+                    self.verdict.add(Fault::Lost, || format!("{mark}, acknowledged at {seq}, was seen by nobody"));
+                }
+                Fate::Acked(seq) => self.judge_delivery(mark, seq),
             }
         }
     }
 
-    fn judge_delivery(&mut self, mark: Mark, seq: u64, seen: bool) {
-        for (index, reader) in self.readers.iter().enumerate() {
-            if !seen || !reader.got.get(slot(seq)).copied().unwrap_or_default() {
+    fn judge_delivery(&mut self, mark: Mark, seq: u64) {
+        for (index, reader) in self.readers.iter().enumerate().filter(|(_, reader)| reader.entitled) {
+            if !reader.got.get(slot(seq)).copied().unwrap_or_default() {
                 self.verdict
-                    .add(Fault::Lost, || format!("{mark}, acknowledged at {seq}, never reached reader {index}"));
+                    .add(Fault::Undelivered, || format!("{mark}, acknowledged at {seq}, never reached reader {index}"));
             }
         }
     }

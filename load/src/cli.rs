@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{chat, fanout, handshake, idle, report::Condition, storm, target::Options};
+use crate::{chat, crowd, fanout, handshake, idle, report::Condition, storm, target::Options};
 
 /// What a Deskbell server bears, measured against the limit of its own stack. Every run with messages is also a
 /// correctness run: a message lost, duplicated, reordered or foreign makes it fail.
@@ -95,6 +95,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         settings: storm::Settings,
     },
+    /// A crowd writes and reads over all nodes; is anything lost, doubled, out of order, or told to the wrong people?
+    Check {
+        /// A node, as `wss://127.0.0.1:8443`; once for each. Without it a server is started for the run.
+        #[arg(long = "node", value_name = "URL", requires = "config", conflicts_with_all = ["url", "tls"])]
+        nodes: Vec<String>,
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: crowd::Settings,
+    },
     /// Serve as the yardstick: relay frames between pairs of sockets, and nothing else.
     Baseline {
         /// Where to listen; the address is printed.
@@ -118,6 +128,7 @@ impl Command {
             | Self::Chat { target, .. }
             | Self::Fanout { target, .. }
             | Self::Handshake { target, .. }
+            | Self::Check { target, .. }
             | Self::Storm { target, .. } => Some(target),
             Self::Baseline { .. } => None,
         }

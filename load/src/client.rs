@@ -73,10 +73,10 @@ enum Tls {
     Own(Arc<[TlsConnector]>),
 }
 
-/// Opens sockets to one endpoint.
+/// Opens sockets to one endpoint, or each to any of several.
 #[derive(Clone)]
 pub(crate) struct Dialer {
-    endpoint: Endpoint,
+    endpoints: Arc<[Endpoint]>,
     tls: Tls,
     buffers: Buffers,
     /// Over how many source addresses sockets are spread.
@@ -86,12 +86,20 @@ pub(crate) struct Dialer {
 impl Dialer {
     /// `ca` is the certificate (PEM) that a TLS endpoint is checked against.
     pub(crate) fn new(endpoint: Endpoint, ca: Option<&str>, buffers: Buffers, sources: u8) -> Result<Self> {
-        let tls = match (endpoint.tls, ca) {
+        Self::to_any(&[endpoint], ca, buffers, sources)
+    }
+
+    /// To all nodes of a cluster: each socket goes to one of them by chance.
+    pub(crate) fn to_any(nodes: &[Endpoint], ca: Option<&str>, buffers: Buffers, sources: u8) -> Result<Self> {
+        if nodes.is_empty() || nodes.iter().any(|node| node.tls != nodes[0].tls) {
+            bail!("nodes are needed, all of them with TLS or none");
+        }
+        let tls = match (nodes[0].tls, ca) {
             (false, _) => Tls::Off,
             (true, Some(pem)) => Tls::Shared(Arc::new(client_config(pem)?)),
             (true, None) => bail!("wss:// needs --ca FILE: the certificate to check the server against"),
         };
-        Ok(Self { endpoint, tls, buffers, sources: sources.max(1) })
+        Ok(Self { endpoints: nodes.into(), tls, buffers, sources: sources.max(1) })
     }
 
     /// The same, where each index up to `count` has tickets of its own. Without TLS nothing changes.
@@ -117,8 +125,16 @@ impl Dialer {
         self
     }
 
-    pub(crate) const fn is_tls(&self) -> bool {
-        self.endpoint.tls
+    pub(crate) fn is_tls(&self) -> bool {
+        !matches!(self.tls, Tls::Off)
+    }
+
+    /// One of the nodes.
+    fn choose(&self) -> SocketAddr {
+        match &*self.endpoints {
+            [only] => only.address,
+            many => many[rand::random_range(0..many.len())].address,
+        }
     }
 
     fn connector(&self, index: usize) -> Option<TlsConnector> {
@@ -131,7 +147,10 @@ impl Dialer {
 
     /// The `index`th connection, TCP and TLS only.
     pub(crate) async fn dial_stream(&self, index: usize) -> Result<Stream> {
-        let to = self.endpoint.address;
+        self.stream_to(self.choose(), index).await
+    }
+
+    async fn stream_to(&self, to: SocketAddr, index: usize) -> Result<Stream> {
         let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.map_err(|error| explain(error, to))?;
         if let (SocketAddr::V4(_), true) = (to, to.ip().is_loopback() && self.sources > 1) {
@@ -156,9 +175,10 @@ impl Dialer {
     }
 
     async fn upgrade(&self, index: usize) -> Result<Socket> {
-        let stream = self.dial_stream(index).await?;
-        let scheme = if self.endpoint.tls { "wss" } else { "ws" };
-        let mut request = format!("{scheme}://{}/v1/ws", self.endpoint.address).into_client_request()?;
+        let to = self.choose();
+        let stream = self.stream_to(to, index).await?;
+        let scheme = if self.is_tls() { "wss" } else { "ws" };
+        let mut request = format!("{scheme}://{to}/v1/ws").into_client_request()?;
         request.headers_mut().insert("Sec-WebSocket-Protocol", SUBPROTOCOL.parse()?);
         let config = WebSocketConfig::default()
             .read_buffer_size(self.buffers.read)

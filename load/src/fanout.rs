@@ -82,7 +82,7 @@ struct Book {
 impl Room {
     fn new(settings: Settings) -> Arc<Self> {
         let book = Book {
-            checker: Checker::new(1, settings.watchers + 1),
+            checker: Checker::new(1, std::iter::repeat_n(true, settings.watchers + 1)),
             latencies: histogram(),
             deliveries: 0,
             messages: Vec::new(),
@@ -323,7 +323,7 @@ fn judge(mut figures: Figures, target: &Target, room: &Room) -> Figures {
     if target.is_baseline() {
         return figures;
     }
-    let verdict = std::mem::replace(&mut book.checker, Checker::new(0, 0)).finish();
+    let verdict = std::mem::replace(&mut book.checker, Checker::new(0, [])).finish();
     figures.set_verdict(&verdict);
     for example in verdict.examples() {
         remark(example);

@@ -14,8 +14,18 @@ use parking_lot::Mutex;
 struct Flight {
     due: Instant,
     acked: bool,
-    delivered: bool,
+    /// Who has yet to get it: a bit for each reader.
+    awaited: u32,
 }
+
+impl Flight {
+    fn has_landed(&self) -> bool {
+        self.acked && self.awaited == 0
+    }
+}
+
+/// A message that takes longer than this shows that something is wrong.
+pub(crate) const LATE: Duration = Duration::from_secs(1);
 
 /// One writer's messages under way, in the order of their counts.
 #[derive(Debug, Default)]
@@ -25,11 +35,12 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    pub(crate) fn depart(&mut self, count: u64, due: Instant, meter: &Meter) {
+    /// `awaited` has a bit for each reader that is to get it.
+    pub(crate) fn depart(&mut self, count: u64, due: Instant, awaited: u32, meter: &Meter) {
         if self.queue.is_empty() {
             self.first = count;
         }
-        self.queue.push_back(Flight { due, acked: false, delivered: false });
+        self.queue.push_back(Flight { due, acked: false, awaited });
         meter.under_way.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -40,17 +51,20 @@ impl Flights {
         self.land(count, meter);
     }
 
-    pub(crate) fn delivered(&mut self, count: u64, meter: &Meter) {
-        let Some(flight) = self.find(count).filter(|flight| !flight.delivered) else { return };
-        flight.delivered = true;
-        meter.record(&meter.delivered, flight.due);
-        self.land(count, meter);
+    /// One reader has it; it is delivered when the last one has.
+    pub(crate) fn delivered(&mut self, count: u64, reader: usize, meter: &Meter) {
+        let Some(flight) = self.find(count).filter(|flight| flight.awaited & bit(reader) != 0) else { return };
+        flight.awaited &= !bit(reader);
+        if flight.awaited == 0 {
+            meter.record(&meter.delivered, flight.due);
+            self.land(count, meter);
+        }
     }
 
     /// It will not arrive: the server said so.
     pub(crate) fn refused(&mut self, count: u64, meter: &Meter) {
-        let Some(flight) = self.find(count).filter(|flight| !(flight.acked && flight.delivered)) else { return };
-        (flight.acked, flight.delivered) = (true, true);
+        let Some(flight) = self.find(count).filter(|flight| !flight.has_landed()) else { return };
+        (flight.acked, flight.awaited) = (true, 0);
         meter.under_way.fetch_sub(1, Ordering::Relaxed);
         self.forget();
     }
@@ -61,19 +75,29 @@ impl Flights {
     }
 
     fn land(&mut self, count: u64, meter: &Meter) {
-        if self.find(count).is_some_and(|flight| flight.acked && flight.delivered) {
+        if self.find(count).is_some_and(|flight| flight.has_landed()) {
             meter.landed();
             self.forget();
         }
     }
 
+    /// When the oldest message was due that is still under way.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.queue.front().map(|flight| flight.due)
+    }
+
     /// Drops what has landed, from the front.
     fn forget(&mut self) {
-        while self.queue.front().is_some_and(|flight| flight.acked && flight.delivered) {
+        while self.queue.front().is_some_and(Flight::has_landed) {
             self.queue.pop_front();
             self.first += 1;
         }
     }
+}
+
+/// A reader's place in a set of them.
+pub(crate) fn bit(reader: usize) -> u32 {
+    u32::try_from(reader).ok().and_then(|reader| 1_u32.checked_shl(reader)).unwrap_or_default()
 }
 
 /// What all pairs of a run add to.
@@ -89,6 +113,10 @@ pub(crate) struct Meter {
     disconnects: Mutex<BTreeMap<String, u64>>,
     /// How many sides came back, and when the last one did.
     returns: Mutex<(u64, Option<Instant>)>,
+    /// Sides without a session just now.
+    away: AtomicI64,
+    /// Positions that could not be continued: the server said so, and the client read again.
+    resets: AtomicU64,
 }
 
 impl Meter {
@@ -102,6 +130,8 @@ impl Meter {
             errors: Mutex::default(),
             disconnects: Mutex::default(),
             returns: Mutex::default(),
+            away: AtomicI64::new(0),
+            resets: AtomicU64::new(0),
         }
     }
 
@@ -137,11 +167,23 @@ impl Meter {
 
     /// A session ended that should not have.
     pub(crate) fn disconnected(&self, why: String) {
+        self.left();
+        self.troubled(why);
+    }
+
+    /// A session ends because its side goes elsewhere.
+    pub(crate) fn left(&self) {
+        self.away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Something went wrong with a session, or with getting one.
+    pub(crate) fn troubled(&self, why: String) {
         *self.disconnects.lock().entry(why).or_default() += 1;
     }
 
     /// A side is back.
     pub(crate) fn returned(&self) {
+        self.away.fetch_sub(1, Ordering::Relaxed);
         let mut returns = self.returns.lock();
         *returns = (returns.0 + 1, Some(Instant::now()));
     }
@@ -149,6 +191,31 @@ impl Meter {
     /// How many sides came back, and when the last one did.
     pub(crate) fn returns(&self) -> (u64, Option<Instant>) {
         *self.returns.lock()
+    }
+
+    /// How many sides have no session now.
+    pub(crate) fn away(&self) -> i64 {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// A position could not be continued.
+    pub(crate) fn reset(&self) {
+        self.resets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many positions could not be continued.
+    pub(crate) fn resets(&self) -> u64 {
+        self.resets.load(Ordering::Relaxed)
+    }
+
+    /// Lets what is under way arrive.
+    pub(crate) async fn last_call(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while self.under_way() > 0 && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // What is not awaited (a second delivery, an entry nobody sent) gets a moment to show itself.
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 
     /// Refusals by code and endings by reason.
@@ -180,25 +247,38 @@ mod tests {
     fn a_message_has_landed_when_it_is_acknowledged_and_delivered() {
         let (meter, mut flights) = (Meter::new(), Flights::default());
         let due = Instant::now();
-        (0..3).for_each(|count| flights.depart(count, due, &meter));
-        flights.delivered(1, &meter);
+        (0..3).for_each(|count| flights.depart(count, due, bit(1), &meter));
+        flights.delivered(1, 1, &meter);
         flights.acked(0, &meter);
         assert_eq!((meter.total(), meter.under_way()), (0, 3));
         flights.acked(1, &meter);
         flights.acked(1, &meter);
         flights.refused(2, &meter);
         assert_eq!((meter.total(), meter.under_way()), (1, 1));
-        flights.delivered(0, &meter);
+        flights.delivered(0, 1, &meter);
         assert_eq!((meter.total(), meter.under_way(), flights.queue.len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn it_is_delivered_when_the_last_reader_has_it() {
+        let (meter, mut flights) = (Meter::new(), Flights::default());
+        let due = Instant::now();
+        flights.depart(0, due, bit(0) | bit(2), &meter);
+        flights.acked(0, &meter);
+        flights.delivered(0, 2, &meter);
+        flights.delivered(0, 2, &meter);
+        assert_eq!((meter.total(), flights.oldest()), (0, Some(due)));
+        flights.delivered(0, 0, &meter);
+        assert_eq!((meter.total(), flights.oldest()), (1, None));
     }
 
     #[test]
     fn only_the_measured_part_is_in_the_histogram() {
         let (meter, mut flights) = (Meter::new(), Flights::default());
-        flights.depart(0, Instant::now(), &meter);
+        flights.depart(0, Instant::now(), bit(0), &meter);
         flights.acked(0, &meter);
         meter.measure(true);
-        flights.delivered(0, &meter);
+        flights.delivered(0, 0, &meter);
         let (ack, delivered) = meter.latencies();
         assert_eq!((ack.len(), delivered.len()), (0, 1));
     }

@@ -8,6 +8,7 @@ mod chat;
 mod check;
 mod cli;
 mod client;
+mod crowd;
 #[cfg(test)]
 mod fake;
 mod fanout;
@@ -15,8 +16,10 @@ mod flights;
 mod handshake;
 mod idle;
 mod pair;
+mod plan;
 mod procfs;
 mod report;
+mod returning;
 mod scan;
 mod side;
 mod spawn;
@@ -84,6 +87,7 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         Command::Fanout { settings, .. } => settings.validate()?,
         Command::Handshake { settings, .. } => settings.validate()?,
         Command::Storm { settings, .. } => settings.validate()?,
+        Command::Check { settings, .. } => settings.validate()?,
         Command::Baseline { listen, certificate, key } => {
             let tls = certificate.as_deref().zip(key.as_deref());
             baseline::serve(*listen, tls, &Tasks::new()).await?;
@@ -103,7 +107,12 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
 /// One run of a scenario, with the baseline before it where that was asked for.
 async fn once(command: &Command) -> Result<Figures> {
     match command {
-        Command::Start { target } | Command::Storm { target, .. } => on(Target::server(target).await?, command).await,
+        Command::Check { nodes, target, settings } if !nodes.is_empty() => {
+            crowd::run(&target.ground(nodes).await?, settings).await
+        }
+        Command::Start { target } | Command::Storm { target, .. } | Command::Check { target, .. } => {
+            on(Target::server(target).await?, command).await
+        }
         Command::Idle { target, against, .. } => compared(target, command, *against, "rss_per_session_bytes").await,
         Command::Chat { target, against, .. } => compared(target, command, *against, "messages_per_s").await,
         Command::Fanout { target, against, .. } => compared(target, command, *against, "deliveries_per_s").await,
@@ -146,10 +155,15 @@ async fn on(target: Target, command: &Command) -> Result<Figures> {
         Command::Fanout { settings, .. } => fanout::run(&target, *settings).await,
         Command::Handshake { settings, .. } => handshake::run(&target, *settings).await,
         Command::Storm { settings, .. } => storm::run(&target, *settings).await,
+        Command::Check { settings, .. } => check(&target, settings).await,
         Command::Baseline { .. } => bail!("the baseline is no scenario"),
     };
     let stopped = target.stop().await;
     let figures = figures?;
     stopped?;
     Ok(figures)
+}
+
+async fn check(target: &Target, settings: &crowd::Settings) -> Result<Figures> {
+    crowd::run(&target.ground().await?, settings).await
 }

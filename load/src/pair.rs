@@ -1,4 +1,4 @@
-//! A visitor and an agent who talk to each other: two sockets, one conversation, every message watched.
+//! A visitor and an agent who talk to each other, and who else listens: one conversation, every message watched.
 
 use std::{
     sync::{
@@ -10,44 +10,93 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use deskbell::{
-    domain::Key,
+    domain::{Key, Lane},
     ids::ConversationId,
-    protocol::client::{Availability, Body, Command, Open, SetAvailability, Watch},
+    protocol::client::{Availability, Body, Command, Connect, Open, SetAvailability, Watch},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    check::{Checker, Mark, Seen},
+    check::{Checker, Mark, Seen, Verdict},
     client::{Dialer, Link},
-    flights::{Flights, Meter},
+    flights::{Flights, Meter, bit},
+    returning::Return,
     scan,
-    side::{Return, Side, Voice},
+    side::{Side, Voice},
 };
 
 pub(crate) const VISITOR: usize = 0;
 pub(crate) const AGENT: usize = 1;
+/// The agent again, as the writer of notes in the desk lane: a sequence of its own.
+pub(crate) const NOTES: usize = 2;
+/// How many writers a conversation has.
+pub(crate) const WRITERS: usize = 3;
 
-/// What both sides of a pair know.
+/// Who listens to a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Visitor,
+    Agent,
+}
+
+impl Role {
+    /// Whether this role may read the lane.
+    pub(crate) const fn may_read(self, lane: Lane) -> bool {
+        matches!((self, lane), (Self::Agent, _) | (_, Lane::Thread))
+    }
+}
+
+/// The lane that a writer writes into.
+pub(crate) const fn lane_of(writer: usize) -> Lane {
+    if writer == NOTES { Lane::Desk } else { Lane::Thread }
+}
+
+/// What all sides of a conversation know.
 pub(crate) struct Talk {
     pub(crate) index: usize,
     pub(crate) bytes: usize,
     /// Answer each message at once with one of one's own: as many stay under way as were begun with.
     answers: AtomicBool,
     pub(crate) meter: Arc<Meter>,
+    cast: Vec<Role>,
     book: Mutex<Book>,
 }
 
 struct Book {
-    flights: [Flights; 2],
-    checker: Checker,
+    flights: [Flights; WRITERS],
+    thread: Checker,
+    desk: Checker,
+}
+
+impl Book {
+    fn lane(&mut self, lane: Lane) -> &mut Checker {
+        match lane {
+            Lane::Thread => &mut self.thread,
+            Lane::Desk => &mut self.desk,
+        }
+    }
 }
 
 impl Talk {
+    /// A conversation of one visitor and one agent.
     pub(crate) fn new(index: usize, bytes: usize, meter: Arc<Meter>) -> Arc<Self> {
-        let book = Mutex::new(Book { flights: Default::default(), checker: Checker::new(2, 2) });
-        Arc::new(Self { index, bytes, answers: AtomicBool::new(false), meter, book })
+        Self::among(&[Role::Visitor, Role::Agent], index, bytes, meter)
+    }
+
+    /// A conversation to which these listen; the first is the visitor, the second the agent.
+    pub(crate) fn among(cast: &[Role], index: usize, bytes: usize, meter: Arc<Meter>) -> Arc<Self> {
+        let entitled = |lane| cast.iter().map(move |role| role.may_read(lane));
+        let book = Book {
+            flights: Default::default(),
+            // The thread knows no third writer: a note in it is nothing that anybody sent there.
+            thread: Checker::new(NOTES, entitled(Lane::Thread)),
+            desk: Checker::new(WRITERS, entitled(Lane::Desk)),
+        };
+        let (answers, cast) = (AtomicBool::new(false), cast.to_vec());
+        Arc::new(Self { index, bytes, answers, meter, cast, book: Mutex::new(book) })
     }
 
     pub(crate) fn answer(&self, on: bool) {
@@ -58,40 +107,78 @@ impl Talk {
         self.answers.load(Ordering::Relaxed)
     }
 
-    /// The judgement; call it when both sides have gone.
-    pub(crate) fn verdict(&self) -> crate::check::Verdict {
-        std::mem::replace(&mut self.book.lock().checker, Checker::new(0, 0)).finish()
+    /// The judgement; call it when all sides have gone.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let mut book = self.book.lock();
+        let mut verdict = Verdict::default();
+        for lane in [Lane::Thread, Lane::Desk] {
+            verdict += std::mem::replace(book.lane(lane), Checker::new(0, [])).finish();
+        }
+        verdict
     }
 
-    pub(crate) fn depart(&self, side: usize, due: Instant) -> Mark {
+    /// When the oldest message was due that is still under way.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.book.lock().flights.iter().filter_map(Flights::oldest).min()
+    }
+
+    pub(crate) fn depart(&self, writer: usize, due: Instant) -> Mark {
         let mut book = self.book.lock();
-        let mark = book.checker.sent(side);
-        book.flights[side].depart(mark.count, due, &self.meter);
+        let mark = book.lane(lane_of(writer)).sent(writer);
+        book.flights[writer].depart(mark.count, due, self.awaited(writer), &self.meter);
         mark
+    }
+
+    /// Everybody who is to get what this writer writes, but the writer itself.
+    fn awaited(&self, writer: usize) -> u32 {
+        let own = if writer == VISITOR { VISITOR } else { AGENT };
+        let readers = self.cast.iter().enumerate().filter(|(at, role)| *at != own && role.may_read(lane_of(writer)));
+        readers.fold(0, |all, (at, _)| all | bit(at))
     }
 
     pub(crate) fn acked(&self, mark: Mark, seq: u64) {
         let mut book = self.book.lock();
-        book.checker.acked(mark, seq);
+        book.lane(lane_of(mark.writer)).acked(mark, seq);
         book.flights[mark.writer].acked(mark.count, &self.meter);
     }
 
     pub(crate) fn refused(&self, mark: Mark) {
         let mut book = self.book.lock();
-        book.checker.refused(mark);
+        book.lane(lane_of(mark.writer)).refused(mark);
         book.flights[mark.writer].refused(mark.count, &self.meter);
     }
 
-    /// Notes an entry; true when it is a message of the other side.
-    pub(crate) fn received(&self, side: usize, seq: u64, seen: Seen) -> bool {
+    /// Notes an entry; true when it is a message of somebody else.
+    pub(crate) fn received(&self, side: usize, lane: Lane, seq: u64, seen: Seen) -> bool {
         let mut book = self.book.lock();
-        book.checker.received(side, seq, seen);
+        book.lane(lane).received(side, seq, seen);
         match seen {
-            Seen::Message(mark) if mark.writer != side => {
-                book.flights[mark.writer].delivered(mark.count, &self.meter);
-                true
+            Seen::Message(mark) => {
+                book.flights[mark.writer].delivered(mark.count, side, &self.meter);
+                mark.writer != side
             }
             _ => false,
+        }
+    }
+
+    /// Notes that somebody was given what is not for him.
+    pub(crate) fn leaked(&self, what: impl FnOnce() -> String) {
+        self.book.lock().thread.leaked(what);
+    }
+
+    /// Somebody comes when all is over and reads a lane in the log itself: one more reader, who must find everything.
+    pub(crate) fn audit(&self, lane: Lane, entries: &[Value]) {
+        let mut book = self.book.lock();
+        let checker = book.lane(lane);
+        let reader = checker.add_reader();
+        for entry in entries {
+            let seen = match entry["body"]["text"].as_str() {
+                Some(text) if entry["event"] == "message" || entry["event"] == "note" => {
+                    scan::recognise(self.index, text)
+                }
+                _ => Seen::Event,
+            };
+            checker.received(reader, entry["seq"].as_u64().unwrap_or_default(), seen);
         }
     }
 
@@ -99,23 +186,24 @@ impl Talk {
     pub(crate) fn relayed(&self, mark: Mark) {
         let mut book = self.book.lock();
         let book = &mut *book;
-        book.flights[mark.writer].delivered(mark.count, &self.meter);
+        let to = if mark.writer == VISITOR { AGENT } else { VISITOR };
+        book.flights[mark.writer].delivered(mark.count, to, &self.meter);
         book.flights[mark.writer].acked(mark.count, &self.meter);
     }
 }
 
-/// Both sides of a pair, ready to run.
+/// The sides of a conversation, ready to run.
 pub(crate) struct Pair {
     pub(crate) talk: Arc<Talk>,
-    pub(crate) sides: [Side; 2],
+    pub(crate) sides: Vec<Side>,
 }
 
 impl Pair {
-    /// A conversation: the visitor opens it, the agent watches it.
-    /// With `resilient`, its sides come back when their sockets end.
-    pub(crate) async fn open(dialer: &Dialer, tokens: [&str; 2], talk: Arc<Talk>, resilient: bool) -> Result<Self> {
-        let index = talk.index * 2;
-        let mut visitor = Link::connect(dialer, index, tokens[VISITOR]).await.context("the visitor")?;
+    /// A conversation: the visitor opens it, agents watch it, and the visitor's other tabs come back to it.
+    /// There is a token for each of the cast. With `resilient`, its sides come back when their sockets end.
+    pub(crate) async fn open(dialer: &Dialer, tokens: &[&str], talk: Arc<Talk>, resilient: bool) -> Result<Self> {
+        let first = talk.index * talk.cast.len();
+        let mut visitor = Link::connect(dialer, first, tokens[VISITOR]).await.context("the visitor")?;
         let mark = talk.depart(VISITOR, Instant::now());
         let body = Body { text: scan::compose(talk.index, mark, talk.bytes) };
         let key = key(mark)?;
@@ -127,20 +215,19 @@ impl Pair {
             opened["conversation"].as_str().context("`open` answered without a conversation")?.parse()?;
         talk.acked(mark, opened["seq"].as_u64().context("`open` answered without a seq")?);
 
-        let mut agent = Link::connect(dialer, index + 1, tokens[AGENT]).await.context("the agent")?;
-        agent.ask(Command::Availability(SetAvailability { status: Availability::Away })).await?;
-        let watch = Watch { conversation, epoch: None, seq: None, desk_seq: None };
-        let watched = agent.ask(Command::Watch(watch)).await.context("the agent's `watch`")?;
         let epoch = opened["epoch"].as_str().unwrap_or_default();
         let back = |side: usize| {
-            resilient.then(|| Return::new(dialer.clone(), index + side, tokens[side].to_owned(), epoch.to_owned()))
+            resilient.then(|| Return::new(dialer.clone(), first + side, tokens[side].to_owned(), epoch.to_owned()))
         };
-        let mut agent = Side::new(AGENT, Voice::session(agent, conversation, back(AGENT)), &talk);
-        for entry in watched["entries"].as_array().into_iter().flatten() {
-            agent.on_entry(entry);
+        let voice = Voice::session(visitor, conversation, Role::Visitor, back(VISITOR));
+        let mut sides = vec![Side::new(VISITOR, voice, &talk)];
+        for (at, role) in talk.cast.iter().enumerate().skip(1) {
+            let (link, entries) = join(dialer, first + at, tokens[at], *role, conversation).await?;
+            let mut side = Side::new(at, Voice::session(link, conversation, *role, back(at)), &talk);
+            side.take(&entries);
+            sides.push(side);
         }
-        let visitor = Side::new(VISITOR, Voice::session(visitor, conversation, back(VISITOR)), &talk);
-        Ok(Self { talk, sides: [visitor, agent] })
+        Ok(Self { talk, sides })
     }
 
     /// Two sockets of the baseline.
@@ -156,13 +243,33 @@ impl Pair {
             }
         }
         let [visitor, agent] = sockets.map(Voice::Bare);
-        let sides = [Side::new(VISITOR, visitor, &talk), Side::new(AGENT, agent, &talk)];
+        let sides = vec![Side::new(VISITOR, visitor, &talk), Side::new(AGENT, agent, &talk)];
         Ok(Self { talk, sides })
     }
 }
 
+/// Somebody more who listens to a conversation: connects, and returns what has been said so far.
+async fn join(
+    dialer: &Dialer,
+    index: usize,
+    token: &str,
+    role: Role,
+    conversation: ConversationId,
+) -> Result<(Link, Vec<Value>)> {
+    let mut link = Link::new(dialer.dial(index).await?);
+    let connect = Connect { token: token.to_owned(), client: None, resume: Vec::new() };
+    let mut entries = link.ask(Command::Connect(connect)).await.context("failed to connect a session")?;
+    if role == Role::Agent {
+        link.ask(Command::Availability(SetAvailability { status: Availability::Away })).await?;
+        let watch = Watch { conversation, epoch: None, seq: None, desk_seq: None };
+        entries = link.ask(Command::Watch(watch)).await.context("an agent's `watch`")?;
+    }
+    let own = if role == Role::Agent { &entries } else { &entries["conversations"][0] };
+    Ok((link, own["entries"].as_array().cloned().unwrap_or_default()))
+}
+
 /// The key of a message: it is the same each time the message is sent.
 pub(crate) fn key(mark: Mark) -> Result<Key> {
-    let text = format!("{}-{}", if mark.writer == VISITOR { 'v' } else { 'a' }, mark.count);
-    Key::parse(&text).context("a key of letters and digits was refused")
+    let who = ['v', 'a', 'n'].get(mark.writer).copied().unwrap_or('x');
+    Key::parse(&format!("{who}-{}", mark.count)).context("a key of letters and digits was refused")
 }

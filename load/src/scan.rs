@@ -3,7 +3,12 @@
 //! A field is found by its quoted name. That name can't be met inside a string, where a quote has a backslash before it;
 //! among equal names the first one counts, which in every frame of the protocol is the outermost.
 
-use crate::check::{Mark, Seen};
+use deskbell::domain::Lane;
+
+use crate::{
+    check::{Mark, Seen},
+    pair::WRITERS,
+};
 
 /// One object of a frame, as far as scenarios care.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,10 +17,10 @@ pub(crate) enum Line<'a> {
     Ok { id: u32, seq: Option<u64> },
     /// A command was not carried out.
     Error { id: Option<u32>, code: &'a str, retry_ms: Option<u64> },
-    /// An entry of the thread.
-    Entry { conversation: &'a str, seq: u64, text: Option<&'a str> },
-    /// An entry of the desk lane.
-    DeskEntry,
+    /// An entry; `text` where it is a message or a note.
+    Entry { conversation: &'a str, lane: Lane, seq: u64, text: Option<&'a str> },
+    /// A conversation's head, for an agent's inbox.
+    Head { conversation: &'a str },
     /// Asks for a `pong`.
     Ping,
     /// Anything else: presence, inbox, typing ...
@@ -40,18 +45,21 @@ pub(crate) fn line(line: &str) -> Line<'_> {
             retry_ms: number(line, "\"retry_ms\":"),
         },
         Some("entry") => entry(line),
+        Some("inbox") => match string(line, "\"conversation\":\"") {
+            Some(conversation) => Line::Head { conversation },
+            None => Line::Other,
+        },
         Some("ping") => Line::Ping,
         _ => Line::Other,
     }
 }
 
 fn entry(line: &str) -> Line<'_> {
-    if line.contains("\"lane\":\"desk\"") {
-        return Line::DeskEntry;
-    }
-    let text = (string(line, "\"event\":\"") == Some("message")).then(|| string(line, "\"text\":\"")).flatten();
+    let lane = if line.contains("\"lane\":\"desk\"") { Lane::Desk } else { Lane::Thread };
+    let is_text = matches!(string(line, "\"event\":\""), Some("message" | "note"));
+    let text = is_text.then(|| string(line, "\"text\":\"")).flatten();
     match (string(line, "\"conversation\":\""), number(line, "\"seq\":")) {
-        (Some(conversation), Some(seq)) => Line::Entry { conversation, seq, text },
+        (Some(conversation), Some(seq)) => Line::Entry { conversation, lane, seq, text },
         _ => Line::Other,
     }
 }
@@ -81,8 +89,8 @@ pub(crate) fn recognise(pair: usize, text: &str) -> Seen {
     let mut parts = text.split(' ').next().unwrap_or_default().split('.');
     let mut next = || parts.next()?.parse::<u64>().ok();
     match (next(), next(), next()) {
-        (Some(home), Some(writer), Some(count)) if home == pair as u64 && writer < 2 => {
-            Seen::Message(Mark { writer: usize::from(writer == 1), count })
+        (Some(home), Some(writer), Some(count)) if home == pair as u64 && writer < WRITERS as u64 => {
+            Seen::Message(Mark { writer: usize::try_from(writer).unwrap_or_default(), count })
         }
         _ => Seen::Unknown,
     }
@@ -91,7 +99,7 @@ pub(crate) fn recognise(pair: usize, text: &str) -> Seen {
 #[cfg(test)]
 mod tests {
     use deskbell::{
-        domain::{Author, Event, Lane},
+        domain::{Author, Event},
         ids::{ConversationId, EntryId},
         protocol::server::{Entry, Error, ErrorCode, Ok, Ping, Reply, ServerFrame, Written},
     };
@@ -130,11 +138,13 @@ mod tests {
         let id = ConversationId::generate();
         let text = "3.1.17 {\"seq\":1}".to_owned();
         let message = sample(Lane::Thread, Event::Message { text }, id);
-        let Line::Entry { conversation, seq, text } = line(&message) else { panic!("{message}") };
+        let Line::Entry { conversation, lane: Lane::Thread, seq, text } = line(&message) else { panic!("{message}") };
         assert_eq!((conversation, seq), (id.to_string().as_str(), 45));
         assert_eq!(recognise(3, text.unwrap()), Seen::Message(Mark { writer: 1, count: 17 }));
         assert!(matches!(line(&sample(Lane::Thread, Event::Closed {}, id)), Line::Entry { text: None, .. }));
-        assert_eq!(line(&sample(Lane::Desk, Event::Note { text: "x".into() }, id)), Line::DeskEntry);
+        let note = sample(Lane::Desk, Event::Note { text: "3.2.5 x".into() }, id);
+        let Line::Entry { lane: Lane::Desk, text: Some(text), .. } = line(&note) else { panic!("{note}") };
+        assert_eq!(recognise(3, text), Seen::Message(Mark { writer: 2, count: 5 }));
     }
 
     #[test]

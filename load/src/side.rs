@@ -1,8 +1,11 @@
-//! One side of a pair: a socket, what it says and what it makes of what it hears.
+//! One side of a conversation: a socket, what it says and what it makes of what it hears.
 
 use std::{
-    collections::HashMap,
-    sync::Arc,
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,7 +13,7 @@ use anyhow::{Result, bail};
 use deskbell::{
     domain::Lane,
     ids::ConversationId,
-    protocol::client::{Body, Command, Connect, Position, Send},
+    protocol::client::{Body, Command, Inbox, InboxFilter, Note, Send},
     tasks::Tasks,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -20,25 +23,99 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::{
     check::{Mark, Seen},
-    client::{Dialer, Link, Socket},
-    pair::{Talk, key},
+    client::{Link, Socket},
+    pair::{AGENT, NOTES, Role, Talk, VISITOR, key, lane_of},
+    returning::{Return, read_on},
     scan::{self, Line},
 };
 
 /// Orders that may wait for one side. More than this means that the side is a long way behind.
 const ORDERS: usize = 1024;
-/// How long a side goes on trying to come back.
-const RETURNING: Duration = Duration::from_secs(30);
-/// The wait between two tries: short, since this measures the server and not the widget's patience.
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+/// After such a silence the link is dead, as every client of the protocol holds: the server pings after 25 s.
+const SILENCE: Duration = Duration::from_secs(40);
 
 /// What a side is told from outside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
-    /// Say something; it was due then.
-    Say(Instant),
+    /// Say something in this lane; it was due then.
+    Say(Instant, Lane),
     /// Go away.
     Stop,
+}
+
+/// How a patient side behaves: as the widget's outbox, which has one message under way and sends it again, unchanged, until
+/// it is answered for good.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patience {
+    /// After about so long it goes to another node by itself.
+    pub(crate) roam: Option<Duration>,
+    /// What all sides together may still say without being ordered to: as fast as each is answered.
+    pub(crate) quota: Option<Arc<AtomicI64>>,
+    /// Conversations of other projects: nothing of them may come here.
+    pub(crate) strangers: Option<Arc<Strangers>>,
+    /// It wants the heads of its project, too.
+    pub(crate) follows_inbox: bool,
+}
+
+/// Which project's a conversation is, for all conversations of a run.
+pub(crate) type Homes = parking_lot::RwLock<HashMap<String, usize>>;
+
+/// What one project's people may not hear of.
+#[derive(Debug)]
+pub(crate) struct Strangers {
+    pub(crate) own: usize,
+    pub(crate) homes: Arc<Homes>,
+}
+
+impl Strangers {
+    fn is_one(&self, conversation: &str) -> bool {
+        self.homes.read().get(conversation).is_some_and(|home| *home != self.own)
+    }
+}
+
+/// The outbox of a patient side.
+struct Outbox {
+    patience: Patience,
+    queue: VecDeque<Mark>,
+    /// The server asked to wait until then.
+    hold: Option<Instant>,
+    leave: Option<Instant>,
+    heard: Instant,
+}
+
+impl Outbox {
+    fn new(patience: Patience) -> Self {
+        let mut new = Self { patience, queue: VecDeque::new(), hold: None, leave: None, heard: Instant::now() };
+        new.settle();
+        new
+    }
+
+    /// A new session has begun.
+    fn settle(&mut self) {
+        self.heard = Instant::now();
+        self.hold = None;
+        // Half to one and a half: or all would leave together.
+        self.leave = self.patience.roam.map(|roam| self.heard + roam.mul_f64(rand::random_range(0.5..1.5)));
+    }
+
+    /// When something is to be done, whatever comes.
+    fn alarm(&self) -> Instant {
+        [self.hold, self.leave].into_iter().flatten().fold(self.heard + SILENCE, Instant::min)
+    }
+
+    /// Whether one more may be said without an order.
+    fn may_say_more(&self) -> bool {
+        let quota = self.patience.quota.as_ref();
+        self.queue.is_empty() && quota.is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) > 0)
+    }
+}
+
+/// Returns when the alarm rings; never for a side without one.
+async fn alarm(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// An entry inside an answer, in the form that a pushed one has.
@@ -52,65 +129,52 @@ pub(crate) enum Voice {
     Session {
         link: Link,
         conversation: ConversationId,
+        role: Role,
         /// What each unanswered command is about.
         waiting: HashMap<u32, Mark>,
-        /// The last `seq` that came.
-        seen: u64,
+        /// The last `seq` that came, of thread and desk.
+        seen: [u64; 2],
+        /// Up to here the log itself was asked: what is pushed of it besides, is dropped.
+        read: [u64; 2],
         back: Option<Return>,
     },
     Bare(Socket),
 }
 
-/// What a side needs to come back when its socket has ended.
-pub(crate) struct Return {
-    dialer: Dialer,
-    index: usize,
-    token: String,
-    epoch: String,
-}
-
-impl Return {
-    pub(crate) const fn new(dialer: Dialer, index: usize, token: String, epoch: String) -> Self {
-        Self { dialer, index, token, epoch }
-    }
-
-    /// Dials until somebody answers, for as long as a server may take to be started again.
-    async fn connect(&self, conversation: ConversationId, seq: u64) -> Result<(Link, Value)> {
-        let end = Instant::now() + RETURNING;
-        loop {
-            match self.try_connect(conversation, seq).await {
-                Ok(back) => return Ok(back),
-                Err(error) if Instant::now() > end => return Err(error.context("never came back")),
-                Err(_) => tokio::time::sleep(BETWEEN_TRIES).await,
-            }
-        }
-    }
-
-    async fn try_connect(&self, conversation: ConversationId, seq: u64) -> Result<(Link, Value)> {
-        let mut link = Link::new(self.dialer.dial(self.index).await?);
-        let position = Position { conversation, epoch: self.epoch.clone(), lane: Lane::Thread, seq };
-        let connect = Connect { token: self.token.clone(), client: None, resume: vec![position] };
-        let answer = link.ask(Command::Connect(connect)).await?;
-        Ok((link, answer))
-    }
-}
-
 /// What a frame makes a side do.
 #[derive(Default)]
 struct Consequence {
-    /// So many messages of the other side came.
+    /// So many messages of others came.
     heard: u32,
-    /// A message was refused and another may be tried after so long.
+    /// So many of its own were answered.
+    answered: u32,
+    /// A message was refused and may be tried again after so long.
     pause: Option<Duration>,
     /// The server asks whether anyone is there.
     pinged: bool,
 }
 
-/// One side of a pair.
+/// Why a side has no session any more.
+enum Ended {
+    /// It was told to go.
+    Told,
+    /// It goes to another node by itself.
+    Roams,
+    Broke(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Broke(error.into())
+    }
+}
+
+/// One side of a conversation.
 pub(crate) struct Side {
     own: usize,
     voice: Voice,
     talk: Arc<Talk>,
+    outbox: Option<Outbox>,
     orders: mpsc::Receiver<Order>,
     pub(crate) orderer: mpsc::Sender<Order>,
 }
@@ -118,41 +182,78 @@ pub(crate) struct Side {
 impl Side {
     pub(crate) fn new(own: usize, voice: Voice, talk: &Arc<Talk>) -> Self {
         let (orderer, orders) = mpsc::channel(ORDERS);
-        Self { own, voice, talk: Arc::clone(talk), orders, orderer }
+        Self { own, voice, talk: Arc::clone(talk), outbox: None, orders, orderer }
+    }
+
+    /// The same, speaking as an outbox does.
+    pub(crate) fn with_patience(mut self, patience: Patience) -> Self {
+        self.outbox = Some(Outbox::new(patience));
+        self
+    }
+
+    /// The conversation, once there is a session.
+    pub(crate) fn conversation(&self) -> Option<ConversationId> {
+        match &self.voice {
+            Voice::Session { conversation, .. } => Some(*conversation),
+            Voice::Bare(_) => None,
+        }
     }
 
     /// Listens and talks until it is told to stop; comes back where that was agreed.
     pub(crate) async fn run(mut self, tasks: Tasks) {
-        while let Err(error) = self.converse(&tasks).await {
-            self.talk.meter.disconnected(format!("{error:#}"));
-            match self.come_back(&tasks).await {
-                Ok(true) => self.talk.meter.returned(),
-                Ok(false) => break,
-                Err(error) => self.talk.meter.disconnected(format!("{error:#}")),
+        loop {
+            match self.converse(&tasks).await {
+                Ok(()) | Err(Ended::Told) => break,
+                Err(Ended::Roams) => self.talk.meter.left(),
+                Err(Ended::Broke(error)) => self.talk.meter.disconnected(format!("{error:#}")),
             }
+            let back = tokio::select! {
+                back = self.come_back_at_last(&tasks) => back,
+                () = tasks.stopped() => break,
+            };
+            if !back {
+                break;
+            }
+            self.talk.meter.returned();
         }
         if let Voice::Session { link, .. } = self.voice {
             link.close().await;
         }
     }
 
+    /// Comes back, however long it takes; false where nothing was agreed.
+    async fn come_back_at_last(&mut self, tasks: &Tasks) -> bool {
+        loop {
+            match self.come_back(tasks).await {
+                Ok(back) => return back,
+                Err(error) => self.talk.meter.troubled(format!("{error:#}")),
+            }
+        }
+    }
+
     /// Connects again, takes what was missed, and says again what was not answered, in the same order and with the same keys.
     /// False where nothing was agreed.
     async fn come_back(&mut self, tasks: &Tasks) -> Result<bool> {
-        let Voice::Session { link, conversation, waiting, seen, back: Some(back) } = &mut self.voice else {
+        let Voice::Session { link, conversation, role, waiting, seen, back: Some(back), .. } = &mut self.voice else {
             return Ok(false);
         };
-        let (again, answer) = back.connect(*conversation, *seen).await?;
+        let (again, answer) = back.connect(*conversation, *role, *seen).await?;
         *link = again;
         let mut unanswered: Vec<_> = waiting.drain().map(|(_, mark)| mark).collect();
         unanswered.sort();
         let mut consequence = Consequence::default();
-        let resumed = answer["conversations"].as_array().into_iter().flatten();
-        for entry in resumed.flat_map(|one| one["entries"].as_array().into_iter().flatten()) {
-            self.on_line_with(&entry_line(entry), &mut consequence);
+        for resumed in answer["conversations"].as_array().into_iter().flatten() {
+            self.resume(resumed, &mut consequence).await?;
         }
-        for mark in unanswered {
-            self.send(mark).await?;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.settle();
+            unanswered.into_iter().rev().for_each(|mark| outbox.queue.push_front(mark));
+            self.follow_inbox().await?;
+            self.send_next().await?;
+        } else {
+            for mark in unanswered {
+                self.send(mark).await?;
+            }
         }
         if self.talk.answers() {
             self.react(consequence, tasks).await?;
@@ -160,14 +261,47 @@ impl Side {
         Ok(true)
     }
 
-    async fn converse(&mut self, tasks: &Tasks) -> Result<()> {
+    /// Asks for the inbox, whose heads come from then on.
+    pub(crate) async fn follow_inbox(&mut self) -> Result<()> {
+        let wanted = self.outbox.as_ref().is_some_and(|outbox| outbox.patience.follows_inbox);
+        let (true, Voice::Session { link, .. }) = (wanted, &mut self.voice) else { return Ok(()) };
+        let inbox = Inbox { filter: InboxFilter::default(), limit: 50, before: None };
+        let page = link.ask(Command::Inbox(inbox)).await?;
+        for head in page["heads"].as_array().into_iter().flatten() {
+            self.on_head(head["conversation"].as_str().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Goes on in one lane; where that is not possible, as the protocol says, by reading the log.
+    async fn resume(&mut self, resumed: &Value, consequence: &mut Consequence) -> Result<()> {
+        let Voice::Session { link, conversation, seen, .. } = &mut self.voice else { return Ok(()) };
+        if resumed["resumed"] == true || resumed["conversation"] != conversation.to_string().as_str() {
+            self.take_with(resumed["entries"].as_array().into_iter().flatten(), consequence);
+            return Ok(());
+        }
+        self.talk.meter.reset();
+        let lane = if resumed["lane"] == Lane::Desk.as_str() { Lane::Desk } else { Lane::Thread };
+        let entries = read_on(link, *conversation, lane, seen[lane as usize]).await?;
+        let last = entries.last().and_then(|entry| entry["seq"].as_u64()).unwrap_or_default();
+        self.take_with(&entries, consequence);
+        // Set afterwards: it is about what is pushed, and not about these.
+        if let Voice::Session { read, .. } = &mut self.voice {
+            read[lane as usize] = last;
+        }
+        Ok(())
+    }
+
+    async fn converse(&mut self, tasks: &Tasks) -> Result<(), Ended> {
         loop {
+            let rings = self.outbox.as_ref().map(Outbox::alarm);
             let frame = tokio::select! {
                 frame = self.voice.next() => frame?,
                 order = self.orders.recv() => match order {
-                    Some(Order::Say(due)) => { self.say(due).await?; continue }
-                    Some(Order::Stop) | None => return Ok(()),
+                    Some(Order::Say(due, lane)) => { self.say(due, lane).await?; continue }
+                    Some(Order::Stop) | None => return Err(Ended::Told),
                 },
+                () = alarm(rings) => { self.wake().await?; continue }
             };
             let mut consequence = Consequence::default();
             for line in scan::lines(&frame) {
@@ -176,31 +310,91 @@ impl Side {
             if let (true, Voice::Session { link, .. }) = (consequence.pinged, &mut self.voice) {
                 link.pong().await?;
             }
-            if self.talk.answers() {
+            if let Some(outbox) = &mut self.outbox {
+                outbox.heard = Instant::now();
+                self.go_on(&consequence).await?;
+            } else if self.talk.answers() {
                 self.react(consequence, tasks).await?;
             }
         }
     }
 
+    /// Something is to be done that nobody ordered.
+    async fn wake(&mut self) -> Result<(), Ended> {
+        let Some(outbox) = &mut self.outbox else { return Ok(()) };
+        let now = Instant::now();
+        if now >= outbox.heard + SILENCE {
+            return Err(anyhow::anyhow!("nothing was heard for {} s", SILENCE.as_secs()).into());
+        }
+        if outbox.leave.is_some_and(|leave| now >= leave) {
+            return Err(Ended::Roams);
+        }
+        if outbox.hold.is_some_and(|hold| now >= hold) {
+            outbox.hold = None;
+            self.send_next().await?;
+        }
+        Ok(())
+    }
+
+    /// A patient side goes on after an answer.
+    async fn go_on(&mut self, consequence: &Consequence) -> Result<()> {
+        let Some(outbox) = &mut self.outbox else { return Ok(()) };
+        if let Some(pause) = consequence.pause {
+            outbox.hold = Some(Instant::now() + pause);
+        }
+        if consequence.answered > 0 && outbox.may_say_more() {
+            return self.say(Instant::now(), self.next_lane()).await;
+        }
+        self.send_next().await
+    }
+
+    /// Where a side that is as fast as it can be says its next: an agent writes a note once in a while.
+    fn next_lane(&self) -> Lane {
+        if self.own == AGENT && rand::random_ratio(1, 4) { Lane::Desk } else { Lane::Thread }
+    }
+
     async fn react(&mut self, consequence: Consequence, tasks: &Tasks) -> Result<()> {
         for _ in 0..consequence.heard {
-            self.say(Instant::now()).await?;
+            self.say(Instant::now(), Lane::Thread).await?;
         }
         if let Some(pause) = consequence.pause {
             let orderer = self.orderer.clone();
             tasks.spawn(async move {
                 tokio::time::sleep(pause).await;
                 // A side that has gone needs no more orders.
-                orderer.send(Order::Say(Instant::now())).await.ok();
+                orderer.send(Order::Say(Instant::now(), Lane::Thread)).await.ok();
             });
         }
         Ok(())
     }
 
-    /// Sends one message that was due at `due`.
-    async fn say(&mut self, due: Instant) -> Result<()> {
-        let mark = self.talk.depart(self.own, due);
-        self.send(mark).await
+    /// Says one message that was due at `due`; a patient side when it is its turn.
+    async fn say(&mut self, due: Instant, lane: Lane) -> Result<()> {
+        let writer = match (lane, self.own) {
+            (Lane::Desk, _) => NOTES,
+            (Lane::Thread, VISITOR) => VISITOR,
+            (Lane::Thread, _) => AGENT,
+        };
+        let mark = self.talk.depart(writer, due);
+        match &mut self.outbox {
+            None => self.send(mark).await,
+            Some(outbox) => {
+                outbox.queue.push_back(mark);
+                self.send_next().await
+            }
+        }
+    }
+
+    /// Sends the first of the queue, unless one is under way or the server asked to wait.
+    async fn send_next(&mut self) -> Result<()> {
+        let (Some(outbox), Voice::Session { waiting, .. }) = (&mut self.outbox, &self.voice) else { return Ok(()) };
+        if !waiting.is_empty() || outbox.hold.is_some() {
+            return Ok(());
+        }
+        match outbox.queue.pop_front() {
+            Some(mark) => self.send(mark).await,
+            None => Ok(()),
+        }
     }
 
     async fn send(&mut self, mark: Mark) -> Result<()> {
@@ -208,21 +402,31 @@ impl Side {
         match &mut self.voice {
             Voice::Bare(socket) => Ok(socket.send(Message::text(text)).await?),
             Voice::Session { link, conversation, waiting, .. } => {
-                let send = Send { conversation: *conversation, key: key(mark)?, body: Body { text } };
+                let (conversation, key, body) = (*conversation, key(mark)?, Body { text });
                 let id = link.next_id();
                 waiting.insert(id, mark);
-                link.tell(Some(id), Command::Send(send)).await
+                let command = match lane_of(mark.writer) {
+                    Lane::Thread => Command::Send(Send { conversation, key, body }),
+                    Lane::Desk => Command::Note(Note { conversation, key, body }),
+                };
+                link.tell(Some(id), command).await
             }
         }
     }
 
-    /// Takes an entry that came inside an answer.
-    pub(crate) fn on_entry(&mut self, entry: &Value) {
-        self.on_line_with(&entry_line(entry), &mut Consequence::default());
+    /// Takes entries that came inside an answer.
+    pub(crate) fn take(&mut self, entries: &[Value]) {
+        self.take_with(entries, &mut Consequence::default());
+    }
+
+    fn take_with<'a>(&mut self, entries: impl IntoIterator<Item = &'a Value>, consequence: &mut Consequence) {
+        for entry in entries {
+            self.on_line_with(&entry_line(entry), consequence);
+        }
     }
 
     fn on_line_with(&mut self, line: &str, consequence: &mut Consequence) {
-        let Voice::Session { conversation, waiting, seen: last, .. } = &mut self.voice else {
+        let Voice::Session { waiting, .. } = &mut self.voice else {
             if let Seen::Message(mark) = scan::recognise(self.talk.index, line) {
                 self.talk.relayed(mark);
                 consequence.heard += 1;
@@ -230,37 +434,74 @@ impl Side {
             return;
         };
         match scan::line(line) {
-            Line::Ok { id, seq: Some(seq) } => {
-                if let Some(mark) = waiting.remove(&id) {
+            Line::Ok { id, seq } => {
+                if let (Some(mark), Some(seq)) = (waiting.remove(&id), seq) {
                     self.talk.acked(mark, seq);
+                    consequence.answered += 1;
                 }
             }
             Line::Error { id, code, retry_ms } => {
                 self.talk.meter.error(code);
                 if let Some(mark) = id.and_then(|id| waiting.remove(&id)) {
-                    self.talk.refused(mark);
-                    consequence.pause = Some(Duration::from_millis(retry_ms.unwrap_or(1000)));
+                    consequence.answered += 1;
+                    self.on_refusal(mark, retry_ms, consequence);
                 }
             }
-            Line::Entry { conversation: found, seq, text } => {
-                let home = found.parse() == Ok(*conversation);
-                let seen = match text {
-                    _ if !home => Seen::Unknown,
-                    Some(text) => scan::recognise(self.talk.index, text),
-                    None => Seen::Event,
-                };
-                *last = seq.max(*last);
-                consequence.heard += u32::from(self.talk.received(self.own, seq, seen));
-            }
+            Line::Entry { conversation, lane, seq, text } => self.on_entry(conversation, lane, seq, text, consequence),
+            Line::Head { conversation } => self.on_head(conversation),
             Line::Ping => consequence.pinged = true,
-            Line::Ok { .. } | Line::DeskEntry | Line::Other => {}
+            Line::Other => {}
         }
+    }
+
+    /// A patient side sends the very same again, if it may; others send something else instead.
+    fn on_refusal(&mut self, mark: Mark, retry_ms: Option<u64>, consequence: &mut Consequence) {
+        match (&mut self.outbox, retry_ms) {
+            (Some(outbox), Some(_)) => {
+                consequence.answered -= 1;
+                outbox.queue.push_front(mark);
+            }
+            _ => self.talk.refused(mark),
+        }
+        consequence.pause = Some(Duration::from_millis(retry_ms.unwrap_or(1000)));
+    }
+
+    fn on_entry(&mut self, found: &str, lane: Lane, seq: u64, text: Option<&str>, consequence: &mut Consequence) {
+        let Voice::Session { conversation, seen, read, .. } = &mut self.voice else { return };
+        let seen_there = match text {
+            _ if found.parse() != Ok(*conversation) => return self.on_stranger(found, lane, seq),
+            _ if seq <= read[lane as usize] => return,
+            Some(text) => scan::recognise(self.talk.index, text),
+            None => Seen::Event,
+        };
+        seen[lane as usize] = seq.max(seen[lane as usize]);
+        consequence.heard += u32::from(self.talk.received(self.own, lane, seq, seen_there));
+    }
+
+    /// An entry of a conversation that this side is not in.
+    fn on_stranger(&self, found: &str, lane: Lane, seq: u64) {
+        if self.is_stranger(found) {
+            self.talk.leaked(|| format!("side {} got {seq} of another project's {found}", self.own));
+        } else {
+            self.talk.received(self.own, lane, seq, Seen::Unknown);
+        }
+    }
+
+    fn on_head(&self, found: &str) {
+        if self.is_stranger(found) {
+            self.talk.leaked(|| format!("side {} got the head of another project's {found}", self.own));
+        }
+    }
+
+    fn is_stranger(&self, conversation: &str) -> bool {
+        let strangers = self.outbox.as_ref().and_then(|outbox| outbox.patience.strangers.as_ref());
+        strangers.is_some_and(|strangers| strangers.is_one(conversation))
     }
 }
 
 impl Voice {
-    pub(crate) fn session(link: Link, conversation: ConversationId, back: Option<Return>) -> Self {
-        Self::Session { link, conversation, waiting: HashMap::new(), seen: 0, back }
+    pub(crate) fn session(link: Link, conversation: ConversationId, role: Role, back: Option<Return>) -> Self {
+        Self::Session { link, conversation, role, waiting: HashMap::new(), seen: [0; 2], read: [0; 2], back }
     }
 
     async fn next(&mut self) -> Result<Utf8Bytes> {

@@ -10,6 +10,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use parking_lot::Mutex;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -31,16 +33,25 @@ pub(crate) struct Plan {
     pub(crate) config: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
-    /// PEM, with TLS.
-    pub(crate) certificate: Option<String>,
+}
+
+/// On what terms a server runs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Terms<'a> {
+    /// With TLS.
+    pub(crate) certificate: Option<&'a Certificate>,
+    /// Another log than the folder's own.
+    pub(crate) database: Option<&'a str>,
+    /// The bus of a cluster.
+    pub(crate) redis: Option<&'a str>,
 }
 
 impl Plan {
     /// Writes the configuration into `folder`. Limits that exist to stop a crowd from one address, or one person from
     /// writing faster than people do, are raised; queues, timeouts and everything that protects memory stay as shipped.
-    pub(crate) fn write(folder: &Path, tls: bool) -> Result<Self> {
+    pub(crate) fn write(folder: &Path, terms: Terms<'_>) -> Result<Self> {
         let (listen, admin) = (free_address()?, free_address()?);
-        let scheme = if tls { "https" } else { "http" };
+        let scheme = if terms.certificate.is_some() { "https" } else { "http" };
         let mut text = format!(
             "listen = \"{listen}\"\npublic_url = \"{scheme}://{listen}\"\ndata_dir = \"{data}\"\n\n\
              [admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = \"warn\"\n\n[tokens]\nttl_s = 3600\n\n\
@@ -48,16 +59,18 @@ impl Plan {
              sockets_per_project = 2000000\nsockets_per_node = 2000000\n",
             data = folder.join("data").display(),
         );
-        let mut certificate = None;
-        if tls {
-            let files = Certificate::write(folder)?;
+        if let Some(files) = terms.certificate {
             let (chain, key) = (files.chain.display(), files.key.display());
             write!(text, "\n[tls]\ncert_file = \"{chain}\"\nkey_file = \"{key}\"\n")?;
-            certificate = Some(files.pem);
+        }
+        for (section, url) in [("database", terms.database), ("redis", terms.redis)] {
+            if let Some(url) = url {
+                write!(text, "\n[{section}]\nurl = \"{url}\"\n")?;
+            }
         }
         let config = folder.join("deskbell.toml");
         std::fs::write(&config, text)?;
-        Ok(Self { config, listen, admin, certificate })
+        Ok(Self { config, listen, admin })
     }
 }
 
@@ -66,21 +79,41 @@ fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?.local_addr()?)
 }
 
-/// A certificate for 127.0.0.1 that only this run trusts.
-pub(crate) struct Certificate {
-    pub(crate) chain: PathBuf,
-    pub(crate) key: PathBuf,
+/// Who signs the certificates of a run; only the run trusts it.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// What clients check servers against.
     pub(crate) pem: String,
 }
 
-impl Certificate {
-    pub(crate) fn write(folder: &Path) -> Result<Self> {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])?;
-        let (chain, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-        let pem = made.cert.pem();
-        std::fs::write(&chain, &pem)?;
-        std::fs::write(&key, made.signing_key.serialize_pem())?;
-        Ok(Self { chain, key, pem })
+/// A certificate for this machine.
+pub(crate) struct Certificate {
+    pub(crate) chain: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let pem = params.self_signed(&key)?.pem();
+        Ok(Self { issuer: Issuer::new(params, key), pem })
+    }
+
+    /// Writes a new certificate into `folder`, over one that is there. Whoever reads meanwhile sees the old file or the new
+    /// one, never half of it.
+    pub(crate) fn issue(&self, folder: &Path) -> Result<Certificate> {
+        let key = KeyPair::generate()?;
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+        let made = Certificate { chain: folder.join("cert.pem"), key: folder.join("key.pem") };
+        let pem = params.signed_by(&key, &self.issuer)?.pem();
+        for (path, text) in [(&made.key, key.serialize_pem()), (&made.chain, pem)] {
+            let new = path.with_extension("new");
+            std::fs::write(&new, text)?;
+            std::fs::rename(&new, path)?;
+        }
+        Ok(made)
     }
 }
 
@@ -99,7 +132,7 @@ pub(crate) async fn ready(admin: SocketAddr, child: &mut Child) -> Result<()> {
     bail!("the server was not ready within {} s", STARTING.as_secs())
 }
 
-async fn is_ready(admin: SocketAddr) -> bool {
+pub(crate) async fn is_ready(admin: SocketAddr) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(admin).await?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
@@ -115,6 +148,8 @@ pub(crate) struct Mint {
     pub(crate) program: PathBuf,
     config: PathBuf,
     project: String,
+    /// Agents that were made before: their sockets are filled up first.
+    agents: Mutex<Vec<String>>,
     ready_made: Option<(Vec<String>, Vec<String>)>,
 }
 
@@ -128,22 +163,25 @@ impl Mint {
     /// Tokens that are at hand.
     pub(crate) fn ready_made(visitors: Vec<String>, agents: Vec<String>) -> Self {
         let ready_made = Some((visitors, agents));
-        Self { program: PathBuf::new(), config: PathBuf::new(), project: String::new(), ready_made }
+        Self { ready_made, ..Self::by(PathBuf::new(), PathBuf::new(), String::new()) }
     }
 
     /// Makes tokens for a project that exists.
     pub(crate) fn by(program: PathBuf, config: PathBuf, project: String) -> Self {
-        Self { program, config, project, ready_made: None }
+        Self { program, config, project, agents: Mutex::default(), ready_made: None }
     }
 
     /// Makes a project, and tokens for it.
     pub(crate) async fn with_new_project(program: PathBuf, config: PathBuf) -> Result<Self> {
-        let mut mint = Self::by(program, config, String::new());
+        Self::by(program, config, String::new()).with_another_project().await
+    }
+
+    /// Makes another project in the same database.
+    pub(crate) async fn with_another_project(&self) -> Result<Self> {
         let arguments = ["project", "create", "--name", "load", "--origin", "http://127.0.0.1", "--json"];
-        let made: serde_json::Value = serde_json::from_str(&mint.run(&arguments, "").await?)?;
+        let made: serde_json::Value = serde_json::from_str(&self.run(&arguments, "").await?)?;
         let project = made["project"].as_str().context("`project create` gave no project")?;
-        project.clone_into(&mut mint.project);
-        Ok(mint)
+        Ok(Self::by(self.program.clone(), self.config.clone(), project.to_owned()))
     }
 
     /// Tokens for so many visitors, each one of its own, and for so many sockets of agents.
@@ -162,30 +200,27 @@ impl Mint {
 
     async fn agents(&self, sockets: usize) -> Result<Vec<String>> {
         let mut tokens = Vec::new();
-        let run = Instant::now().elapsed().as_nanos() ^ u128::from(std::process::id());
         while tokens.len() < sockets {
-            let email = format!("load-{run}-{}@example.org", tokens.len());
-            let arguments = [
-                "agent",
-                "create",
-                "--project",
-                &self.project,
-                "--email",
-                &email,
-                "--name",
-                "Load",
-                "--role",
-                "agent",
-                "--password-stdin",
-                "--json",
-            ];
-            let made = self.run(&arguments, "a measured length of rope\n").await?;
-            let made: serde_json::Value = serde_json::from_str(&made)?;
-            let agent = made["agent"].as_str().context("`agent create` gave no agent")?;
+            let known = self.agents.lock().get(tokens.len() / SOCKETS_PER_AGENT).cloned();
+            let agent = match known {
+                Some(agent) => agent,
+                None => self.new_agent().await?,
+            };
             let count = SOCKETS_PER_AGENT.min(sockets - tokens.len());
-            tokens.extend(self.tokens("agent", Some(agent), count).await?);
+            tokens.extend(self.tokens("agent", Some(&agent), count).await?);
         }
         Ok(tokens)
+    }
+
+    async fn new_agent(&self) -> Result<String> {
+        let email = format!("load-{:016x}@example.org", rand::random::<u64>());
+        let create = ["agent", "create", "--project", &self.project, "--email", &email, "--name", "Load"];
+        let terms = ["--role", "agent", "--password-stdin", "--json"];
+        let made = self.run(&[&create[..], &terms].concat(), "a measured length of rope\n").await?;
+        let made: serde_json::Value = serde_json::from_str(&made)?;
+        let agent = made["agent"].as_str().context("`agent create` gave no agent")?;
+        self.agents.lock().push(agent.to_owned());
+        Ok(agent.to_owned())
     }
 
     async fn tokens(&self, kind: &str, agent: Option<&str>, count: usize) -> Result<Vec<String>> {

@@ -18,8 +18,9 @@ use tokio::{
 
 use crate::{
     client::{Buffers, Dialer, Endpoint},
+    crowd::Ground,
     procfs::{self, Reading},
-    spawn::{self, Mint},
+    spawn::{self, Authority, Mint, Terms},
 };
 
 /// How long a process may take to end after it was asked to: the server's own drain takes at most ten seconds.
@@ -41,7 +42,7 @@ pub(crate) struct Options {
     #[arg(long, visible_alias = "spawn", value_name = "PATH")]
     deskbell: Option<PathBuf>,
     /// The running server's configuration, for making tokens.
-    #[arg(long, value_name = "FILE", requires_all = ["url", "project"])]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The running server's project. Use an empty one: conversations are written into it.
     #[arg(long, value_name = "ID")]
@@ -64,6 +65,17 @@ pub(crate) struct Options {
     /// Over how many source addresses (127.0.0.1, 127.0.0.2 ...) sessions are spread.
     #[arg(long, default_value_t = 8)]
     sources: u8,
+}
+
+impl Options {
+    /// Where a crowd can meet at nodes that run already; new projects are made in their database.
+    pub(crate) async fn ground(&self, nodes: &[String]) -> Result<Ground> {
+        let config = self.config.clone().context("--node needs --config FILE of one of the nodes, to make projects")?;
+        let ca = self.ca.as_ref().map(|file| read(file)).transpose()?;
+        let nodes: Vec<Endpoint> = nodes.iter().map(|url| Endpoint::parse(url)).collect::<Result<_>>()?;
+        let dialer = Dialer::to_any(&nodes, ca.as_deref(), Buffers::TALKING, self.sources)?;
+        Ground::prepare(dialer, &Mint::by(program(self)?, config, String::new())).await
+    }
 }
 
 /// Session tokens, enough for a scenario; they are used in turn.
@@ -163,7 +175,10 @@ impl Target {
 
     async fn started(options: &Options) -> Result<Self> {
         let folder = folder(options)?;
-        let plan = spawn::Plan::write(folder.path(), options.tls)?;
+        let authority = options.tls.then(Authority::new).transpose()?;
+        let certificate = authority.as_ref().map(|authority| authority.issue(folder.path())).transpose()?;
+        let terms = Terms { certificate: certificate.as_ref(), ..Terms::default() };
+        let plan = spawn::Plan::write(folder.path(), terms)?;
         let mint = Mint::with_new_project(program(options)?, plan.config.clone()).await?;
         let launch = Launch { program: mint.program.clone(), config: plan.config, admin: plan.admin, pin: options.pin };
         let began = Instant::now();
@@ -171,7 +186,7 @@ impl Target {
         let started_in = Some(began.elapsed());
         Ok(Self {
             endpoint: Endpoint { tls: options.tls, address: plan.listen },
-            ca: plan.certificate,
+            ca: authority.map(|authority| authority.pem),
             sources: options.sources,
             pid: AtomicU32::new(child.id().unwrap_or_default()),
             mint: Some(mint),
@@ -190,9 +205,10 @@ impl Target {
         command.args(["baseline", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut ca = None;
         if options.tls {
-            let files = spawn::Certificate::write(folder.path())?;
+            let authority = Authority::new()?;
+            let files = authority.issue(folder.path())?;
             command.arg("--certificate").arg(&files.chain).arg("--key").arg(&files.key);
-            ca = Some(files.pem);
+            ca = Some(authority.pem);
         }
         let mut child = command.kill_on_drop(true).spawn().context("failed to start the baseline")?;
         let out = child.stdout.take().context("the baseline has no output")?;
@@ -213,6 +229,12 @@ impl Target {
 
     pub(crate) fn dialer(&self, buffers: Buffers) -> Result<Dialer> {
         Dialer::new(self.endpoint.clone(), self.ca.as_deref(), buffers, self.sources)
+    }
+
+    /// Where a crowd can meet at this one server.
+    pub(crate) async fn ground(&self) -> Result<Ground> {
+        let mint = self.mint.as_ref().context("the baseline has no projects")?;
+        Ground::prepare(self.dialer(Buffers::TALKING)?, mint).await
     }
 
     pub(crate) fn is_baseline(&self) -> bool {
