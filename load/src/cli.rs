@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{chat, crowd, fanout, handshake, idle, report::Condition, storm, target::Options};
+use crate::{chat, crowd, drills, fanout, handshake, idle, report::Condition, storm, target::Options};
 
 /// What a Deskbell server bears, measured against the limit of its own stack. Every run with messages is also a
 /// correctness run: a message lost, duplicated, reordered or foreign makes it fail.
@@ -105,6 +105,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         settings: crowd::Settings,
     },
+    /// Every fault that a cluster must survive, with real processes and every message judged.
+    Drills {
+        #[command(flatten)]
+        settings: drills::Settings,
+    },
     /// Serve as the yardstick: relay frames between pairs of sockets, and nothing else.
     Baseline {
         /// Where to listen; the address is printed.
@@ -130,7 +135,7 @@ impl Command {
             | Self::Handshake { target, .. }
             | Self::Check { target, .. }
             | Self::Storm { target, .. } => Some(target),
-            Self::Baseline { .. } => None,
+            Self::Drills { .. } | Self::Baseline { .. } => None,
         }
     }
 }

@@ -233,11 +233,6 @@ impl Crowd {
         }
     }
 
-    /// How many messages have been acknowledged and delivered to all.
-    pub(crate) fn landed(&self) -> u64 {
-        self.meter.total()
-    }
-
     /// Whether everybody is there and nothing has been under way for long.
     fn is_calm(&self) -> bool {
         let late = |talk: &Talk| talk.oldest().is_some_and(|due| due.elapsed() > LATE);
@@ -359,6 +354,7 @@ impl Crowd {
         if let Some(last) = last {
             figures.set("last_return_after_ms", micros_as_ms(micros(last.duration_since(self.began))));
         }
+        figures.set("longest_away_ms", micros_as_ms(micros(self.meter.longest_away())));
         figures.set("resets", whole(self.meter.resets()));
         figures
     }

@@ -113,6 +113,8 @@ pub(crate) struct Meter {
     disconnects: Mutex<BTreeMap<String, u64>>,
     /// How many sides came back, and when the last one did.
     returns: Mutex<(u64, Option<Instant>)>,
+    /// The longest time that a side was without a session, in microseconds.
+    longest_away: AtomicU64,
     /// Sides without a session just now.
     away: AtomicI64,
     /// Positions that could not be continued: the server said so, and the client read again.
@@ -130,6 +132,7 @@ impl Meter {
             errors: Mutex::default(),
             disconnects: Mutex::default(),
             returns: Mutex::default(),
+            longest_away: AtomicU64::new(0),
             away: AtomicI64::new(0),
             resets: AtomicU64::new(0),
         }
@@ -167,13 +170,8 @@ impl Meter {
 
     /// A session ended that should not have.
     pub(crate) fn disconnected(&self, why: String) {
-        self.left();
-        self.troubled(why);
-    }
-
-    /// A session ends because its side goes elsewhere.
-    pub(crate) fn left(&self) {
         self.away.fetch_add(1, Ordering::Relaxed);
+        self.troubled(why);
     }
 
     /// Something went wrong with a session, or with getting one.
@@ -181,9 +179,10 @@ impl Meter {
         *self.disconnects.lock().entry(why).or_default() += 1;
     }
 
-    /// A side is back.
-    pub(crate) fn returned(&self) {
-        self.away.fetch_sub(1, Ordering::Relaxed);
+    /// A side is back, after so long; it was missed unless it had gone by itself.
+    pub(crate) fn returned(&self, after: Duration, missed: bool) {
+        self.longest_away.fetch_max(micros(after), Ordering::Relaxed);
+        self.away.fetch_sub(i64::from(missed), Ordering::Relaxed);
         let mut returns = self.returns.lock();
         *returns = (returns.0 + 1, Some(Instant::now()));
     }
@@ -196,6 +195,11 @@ impl Meter {
     /// How many sides have no session now.
     pub(crate) fn away(&self) -> i64 {
         self.away.load(Ordering::Relaxed)
+    }
+
+    /// The longest that a side was without a session.
+    pub(crate) fn longest_away(&self) -> Duration {
+        Duration::from_micros(self.longest_away.load(Ordering::Relaxed))
     }
 
     /// A position could not be continued.

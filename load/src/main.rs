@@ -8,7 +8,9 @@ mod chat;
 mod check;
 mod cli;
 mod client;
+mod cluster;
 mod crowd;
+mod drills;
 #[cfg(test)]
 mod fake;
 mod fanout;
@@ -88,6 +90,10 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         Command::Handshake { settings, .. } => settings.validate()?,
         Command::Storm { settings, .. } => settings.validate()?,
         Command::Check { settings, .. } => settings.validate()?,
+        Command::Drills { settings } => {
+            let program = target::program(settings.deskbell())?;
+            return drills::run(settings, cli.output.json.as_deref(), &program).await;
+        }
         Command::Baseline { listen, certificate, key } => {
             let tls = certificate.as_deref().zip(key.as_deref());
             baseline::serve(*listen, tls, &Tasks::new()).await?;
@@ -119,7 +125,7 @@ async fn once(command: &Command) -> Result<Figures> {
         Command::Handshake { target, against, .. } => {
             compared(target, command, *against, "full_handshakes_per_s").await
         }
-        Command::Baseline { .. } => bail!("the baseline is no scenario"),
+        Command::Drills { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
     }
 }
 
@@ -156,7 +162,7 @@ async fn on(target: Target, command: &Command) -> Result<Figures> {
         Command::Handshake { settings, .. } => handshake::run(&target, *settings).await,
         Command::Storm { settings, .. } => storm::run(&target, *settings).await,
         Command::Check { settings, .. } => check(&target, settings).await,
-        Command::Baseline { .. } => bail!("the baseline is no scenario"),
+        Command::Drills { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
     };
     let stopped = target.stop().await;
     let figures = figures?;

@@ -188,7 +188,8 @@ pub(crate) fn conclude(runs: &[Figures], json: Option<&Path>, conditions: &[Cond
     Ok(failures)
 }
 
-fn object(figures: &Figures) -> serde_json::Value {
+/// Figures as a JSON object.
+pub(crate) fn object(figures: &Figures) -> serde_json::Value {
     figures.0.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>().into()
 }
 

@@ -202,11 +202,16 @@ impl Side {
     /// Listens and talks until it is told to stop; comes back where that was agreed.
     pub(crate) async fn run(mut self, tasks: Tasks) {
         loop {
-            match self.converse(&tasks).await {
+            let missed = match self.converse(&tasks).await {
                 Ok(()) | Err(Ended::Told) => break,
-                Err(Ended::Roams) => self.talk.meter.left(),
-                Err(Ended::Broke(error)) => self.talk.meter.disconnected(format!("{error:#}")),
-            }
+                // Expected: it is missed only when what it should get comes late.
+                Err(Ended::Roams) => false,
+                Err(Ended::Broke(error)) => {
+                    self.talk.meter.disconnected(format!("{error:#}"));
+                    true
+                }
+            };
+            let since = Instant::now();
             let back = tokio::select! {
                 back = self.come_back_at_last(&tasks) => back,
                 () = tasks.stopped() => break,
@@ -214,7 +219,7 @@ impl Side {
             if !back {
                 break;
             }
-            self.talk.meter.returned();
+            self.talk.meter.returned(since.elapsed(), missed);
         }
         if let Voice::Session { link, .. } = self.voice {
             link.close().await;

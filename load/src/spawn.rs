@@ -5,7 +5,7 @@ use std::{
     io::Write as _,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -27,6 +27,8 @@ use crate::{
 const SOCKETS_PER_AGENT: usize = 50;
 /// How long a server may take to start. The goal is 200 ms; this is for a database of millions.
 const STARTING: Duration = Duration::from_mins(1);
+/// How long a process may take to end after it was asked to: the server's own drain takes at most ten seconds.
+const STOPPING: Duration = Duration::from_secs(15);
 
 /// Where a server for one run listens and what it was told.
 pub(crate) struct Plan {
@@ -75,7 +77,7 @@ impl Plan {
 }
 
 /// An address that nobody listens at just now.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?.local_addr()?)
 }
 
@@ -114,6 +116,71 @@ impl Authority {
             std::fs::rename(&new, path)?;
         }
         Ok(made)
+    }
+}
+
+/// How a server is started, and started again.
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) admin: SocketAddr,
+    pub(crate) pin: bool,
+    /// Where its log lines go; otherwise to this program's.
+    pub(crate) log: Option<PathBuf>,
+}
+
+impl Launch {
+    /// Returns when it is ready.
+    pub(crate) async fn start(&self) -> Result<Child> {
+        let mut child = self.start_unready()?;
+        ready(self.admin, &mut child).await?;
+        Ok(child)
+    }
+
+    /// Returns at once.
+    pub(crate) fn start_unready(&self) -> Result<Child> {
+        let mut command = pinned(&self.program, self.pin);
+        command.arg("serve").arg("--config").arg(&self.config).stdin(Stdio::null()).stdout(Stdio::null());
+        if let Some(path) = &self.log {
+            let log = std::fs::File::options().create(true).append(true).open(path)?;
+            command.stdout(log.try_clone()?).stderr(log);
+        }
+        command.kill_on_drop(true).spawn().context("failed to start the server")
+    }
+}
+
+/// A program on the first core, where that is wanted.
+pub(crate) fn pinned(program: &Path, pin: bool) -> Command {
+    if !pin {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(program);
+    command
+}
+
+/// Sends a signal to a child that runs.
+pub(crate) async fn signal(child: &Child, name: &str) -> Result<()> {
+    let pid = child.id().context("the process has ended")?.to_string();
+    let status =
+        Command::new("kill").arg(format!("-{name}")).arg(pid).status().await.context("failed to run `kill`")?;
+    if !status.success() {
+        bail!("`kill -{name}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// Ends a server as an operator would; how it ended.
+pub(crate) async fn stop(child: &mut Child) -> Result<ExitStatus> {
+    if child.id().is_some() {
+        signal(child, "TERM").await?;
+    }
+    match tokio::time::timeout(STOPPING, child.wait()).await {
+        Ok(status) => Ok(status?),
+        Err(_) => {
+            child.kill().await?;
+            bail!("the server did not stop within {} s of SIGTERM", STOPPING.as_secs())
+        }
     }
 }
 

@@ -63,15 +63,26 @@ pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> 
     let dialer = target.dialer(Buffers::IDLE)?.with_own_tickets(settings.sessions);
     let tokens =
         target.tokens(settings.sessions, 1).await?.context("the baseline keeps nothing that could be resumed")?;
-    let setups = (0..settings.sessions).map(|index| open(&dialer, &tokens, index));
+    let before = target.read();
+    let mut figures = weather(&dialer, &tokens, settings).await?;
+    if let (Some(before), Some(after)) = (before, target.read()) {
+        figures.set("server_cpu_s", after.cpu.saturating_sub(before.cpu).as_secs_f64());
+        figures.set("server_rss_mb", whole(after.rss) / 1e6);
+    }
+    Ok(figures)
+}
+
+/// All come, all are cut off, and all come back.
+pub(crate) async fn weather(dialer: &Dialer, tokens: &Tokens, settings: Settings) -> Result<Figures> {
+    let setups = (0..settings.sessions).map(|index| open(dialer, tokens, index));
     let sessions: Vec<(Place, Link)> = stream::iter(setups).buffer_unordered(SETUPS_AT_ONCE).try_collect().await?;
     remark(&format!("{} sessions are open; cutting them", sessions.len()));
     let (mut places, links): (Vec<_>, Vec<_>) = sessions.into_iter().unzip();
     drop(links);
 
-    speak(&dialer, &tokens, &mut places).await?;
-    let (start, before) = (Instant::now(), target.read());
-    let mut returns: Vec<_> = places.iter().map(|place| come_back(&dialer, &tokens, place)).collect();
+    speak(dialer, tokens, &mut places).await?;
+    let start = Instant::now();
+    let mut returns: Vec<_> = places.iter().map(|place| come_back(dialer, tokens, place)).collect();
     let mut back = stream::iter(returns.drain(..)).buffer_unordered(settings.sessions);
     let mut results = Vec::with_capacity(settings.sessions);
     while let Some(result) = back.next().await {
@@ -82,12 +93,7 @@ pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> 
     }
     let elapsed = start.elapsed();
     drop(back);
-    let mut figures = judge(&results, elapsed);
-    if let (Some(before), Some(after)) = (before, target.read()) {
-        figures.set("server_cpu_s", after.cpu.saturating_sub(before.cpu).as_secs_f64());
-        figures.set("server_rss_mb", whole(after.rss) / 1e6);
-    }
-    Ok(figures)
+    Ok(judge(&results, elapsed))
 }
 
 async fn open(dialer: &Dialer, tokens: &Tokens, index: usize) -> Result<(Place, Link)> {

@@ -1,7 +1,6 @@
 //! What is measured: a server that runs already, one that is started for the run, or the baseline.
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
@@ -12,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
+    process::Child,
     sync::Mutex,
 };
 
@@ -20,11 +19,8 @@ use crate::{
     client::{Buffers, Dialer, Endpoint},
     crowd::Ground,
     procfs::{self, Reading},
-    spawn::{self, Authority, Mint, Terms},
+    spawn::{self, Authority, Launch, Mint, Terms, pinned},
 };
-
-/// How long a process may take to end after it was asked to: the server's own drain takes at most ten seconds.
-const STOPPING: Duration = Duration::from_secs(15);
 
 /// Which server, and on what terms.
 #[derive(Clone, Debug, clap::Args)]
@@ -74,7 +70,7 @@ impl Options {
         let ca = self.ca.as_ref().map(|file| read(file)).transpose()?;
         let nodes: Vec<Endpoint> = nodes.iter().map(|url| Endpoint::parse(url)).collect::<Result<_>>()?;
         let dialer = Dialer::to_any(&nodes, ca.as_deref(), Buffers::TALKING, self.sources)?;
-        Ground::prepare(dialer, &Mint::by(program(self)?, config, String::new())).await
+        Ground::prepare(dialer, &Mint::by(program(self.deskbell.as_deref())?, config, String::new())).await
     }
 }
 
@@ -91,24 +87,6 @@ impl Tokens {
 
     pub(crate) fn agent(&self, index: usize) -> &str {
         &self.agents[index % self.agents.len()]
-    }
-}
-
-/// How a server was started, to start it again.
-struct Launch {
-    program: PathBuf,
-    config: PathBuf,
-    admin: SocketAddr,
-    pin: bool,
-}
-
-impl Launch {
-    async fn start(&self) -> Result<Child> {
-        let mut command = pinned(&self.program, self.pin);
-        command.arg("serve").arg("--config").arg(&self.config).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.kill_on_drop(true).spawn().context("failed to start the server")?;
-        spawn::ready(self.admin, &mut child).await?;
-        Ok(child)
     }
 }
 
@@ -138,7 +116,9 @@ impl Target {
     fn running(url: &str, options: &Options) -> Result<Self> {
         let mint = match (&options.visitor_tokens, &options.agent_tokens, &options.config, &options.project) {
             (Some(visitors), Some(agents), ..) => Mint::from_files(visitors, agents)?,
-            (_, _, Some(config), Some(project)) => Mint::by(program(options)?, config.clone(), project.clone()),
+            (_, _, Some(config), Some(project)) => {
+                Mint::by(program(options.deskbell.as_deref())?, config.clone(), project.clone())
+            }
             _ => bail!(
                 "a running server needs --visitor-tokens and --agent-tokens, or --config and --project to make them"
             ),
@@ -159,7 +139,7 @@ impl Target {
 
     /// Something that listens within this test; the baseline when it needs no tokens.
     #[cfg(test)]
-    pub(crate) fn at(address: SocketAddr, mint: Option<Mint>) -> Self {
+    pub(crate) fn at(address: std::net::SocketAddr, mint: Option<Mint>) -> Self {
         Self {
             endpoint: Endpoint { tls: false, address },
             ca: None,
@@ -179,8 +159,14 @@ impl Target {
         let certificate = authority.as_ref().map(|authority| authority.issue(folder.path())).transpose()?;
         let terms = Terms { certificate: certificate.as_ref(), ..Terms::default() };
         let plan = spawn::Plan::write(folder.path(), terms)?;
-        let mint = Mint::with_new_project(program(options)?, plan.config.clone()).await?;
-        let launch = Launch { program: mint.program.clone(), config: plan.config, admin: plan.admin, pin: options.pin };
+        let mint = Mint::with_new_project(program(options.deskbell.as_deref())?, plan.config.clone()).await?;
+        let launch = Launch {
+            program: mint.program.clone(),
+            config: plan.config,
+            admin: plan.admin,
+            pin: options.pin,
+            log: None,
+        };
         let began = Instant::now();
         let child = launch.start().await?;
         let started_in = Some(began.elapsed());
@@ -280,14 +266,7 @@ impl Target {
     /// Ends what was started, as an operator would.
     pub(crate) async fn stop(self) -> Result<()> {
         let Some(mut child) = self.child.lock().await.take() else { return Ok(()) };
-        if let Some(pid) = child.id() {
-            Command::new("kill").args(["-TERM", &pid.to_string()]).status().await.context("failed to run `kill`")?;
-        }
-        let Ok(status) = tokio::time::timeout(STOPPING, child.wait()).await else {
-            child.kill().await?;
-            bail!("the server did not stop within {} s of SIGTERM", STOPPING.as_secs());
-        };
-        let status = status?;
+        let status = spawn::stop(&mut child).await?;
         // The baseline has no orderly end: its signal is its end.
         if !status.success() && !self.is_baseline() {
             bail!("the server ended with {status}");
@@ -296,9 +275,10 @@ impl Target {
     }
 }
 
-fn program(options: &Options) -> Result<PathBuf> {
-    if let Some(path) = &options.deskbell {
-        return Ok(path.clone());
+/// The `deskbell` program: the one that is named, or the one beside this program.
+pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
     }
     let beside = std::env::current_exe().context("failed to find this program")?.with_file_name("deskbell");
     if !beside.exists() {
@@ -315,15 +295,6 @@ fn folder(options: &Options) -> Result<TempDir> {
         None => builder.tempdir(),
     };
     made.context("failed to make a folder for the run")
-}
-
-fn pinned(program: &Path, pin: bool) -> Command {
-    if !pin {
-        return Command::new(program);
-    }
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0"]).arg(program);
-    command
 }
 
 pub(crate) fn read(file: &Path) -> Result<String> {

@@ -1,0 +1,70 @@
+//! A PostgreSQL of our own, which keeps what it acknowledged, reached by a Unix socket in its folder.
+
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::Command;
+
+/// It knows how to start one as whom.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/test-postgres.sh");
+
+pub(crate) struct Postgres {
+    folder: PathBuf,
+}
+
+impl Postgres {
+    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+        // Its processes may be somebody else's.
+        std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+        let postgres = Self { folder: folder.join("postgres") };
+        postgres.script("start", &["fsync=on"]).await?;
+        Ok(postgres)
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join(".s.PGSQL.5432")
+    }
+
+    /// Kills it as a crash would: the first process, and those that it started.
+    pub(crate) async fn kill(&self) -> Result<()> {
+        let file = self.folder.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
+        let first = text.lines().next().context("PostgreSQL has no process")?.to_owned();
+        let others = Command::new("pgrep").args(["-P", &first]).output().await.context("failed to run `pgrep`")?;
+        let others = String::from_utf8(others.stdout)?;
+        // Some of the others may have ended by themselves.
+        Command::new("kill").arg("-9").arg(&first).args(others.split_whitespace()).output().await?;
+        Ok(())
+    }
+
+    /// Ends it, cutting connections.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        self.script("stop", &[]).await
+    }
+
+    /// Starts it again after a kill or stop.
+    pub(crate) async fn start_again(&self) -> Result<()> {
+        self.script("start", &[]).await
+    }
+
+    async fn script(&self, what: &str, settings: &[&str]) -> Result<()> {
+        let output = Command::new(SCRIPT).arg(what).arg(&self.folder).args(settings).output().await;
+        let output = output.with_context(|| format!("failed to run {SCRIPT}"))?;
+        if !output.status.success() {
+            bail!("{SCRIPT} {what}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // It is no child of ours: it would go on.
+        drop(std::process::Command::new(SCRIPT).arg("stop").arg(&self.folder).output());
+    }
+}

@@ -1,0 +1,269 @@
+//! `drills`: every fault that a cluster must survive, with real processes, a crowd that talks meanwhile, and a judgement of
+//! every message.
+
+mod faults;
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use self::table::Row;
+use crate::{
+    cluster::{Cluster, Shape},
+    crowd::{Crowd, Ground, Settings as CrowdSettings},
+    report::{Figures, remark},
+};
+
+/// How long a calm crowd talks before the fault.
+const BEFORE: Duration = Duration::from_secs(1);
+/// How much later than its limit a crowd is still waited for, to say how long it took.
+const OVERTIME: Duration = Duration::from_secs(30);
+
+/// How to drill.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Settings {
+    /// The short form: two minutes in all, for every change. Without it, each fault as long as it is in the world.
+    #[arg(long)]
+    short: bool,
+    /// Only this one; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Fault>,
+    /// Nodes of the cluster.
+    #[arg(long, default_value_t = 2)]
+    nodes: usize,
+    /// One node on SQLite: what can be drilled of it.
+    #[arg(long)]
+    embedded: bool,
+    /// One node on PostgreSQL, without Redis.
+    #[arg(long, conflicts_with = "embedded")]
+    single: bool,
+    /// Messages a second. Short: 200, else 600.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Conversations. Short: 16, else 60.
+    #[arg(long)]
+    conversations: Option<usize>,
+    /// The `deskbell` program; otherwise the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    deskbell: Option<PathBuf>,
+    /// Keep the folder of the cluster, with the nodes' log lines, when a drill fails.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Fault {
+    Nothing,
+    NodeKilled,
+    NodeFrozen,
+    RollingRestart,
+    SocketsDropped,
+    Storm,
+    CertificateSwapped,
+    ClientToNodeLoss,
+    NodeToClientLoss,
+    RedisRestarted,
+    RedisPaused,
+    RedisPubsubKilled,
+    RedisGone,
+    NodeToRedisLoss,
+    RedisToNodeLoss,
+    PostgresRestarted,
+    PostgresKilled,
+    NodeToPostgresLoss,
+    PostgresToNodeLoss,
+}
+
+/// How long faults last, and how often they come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    pub(crate) short: bool,
+}
+
+impl Scale {
+    pub(crate) const fn secs(self, short: u64, long: u64) -> Duration {
+        Duration::from_secs(if self.short { short } else { long })
+    }
+
+    pub(crate) const fn times(self, short: usize, long: usize) -> usize {
+        if self.short { short } else { long }
+    }
+}
+
+impl Fault {
+    /// What must be there to break it.
+    fn suits(self, shape: Shape) -> bool {
+        match self {
+            Self::RedisRestarted
+            | Self::RedisPaused
+            | Self::RedisPubsubKilled
+            | Self::RedisGone
+            | Self::NodeToRedisLoss
+            | Self::RedisToNodeLoss => shape.redis,
+            Self::PostgresRestarted | Self::PostgresKilled | Self::NodeToPostgresLoss | Self::PostgresToNodeLoss => {
+                shape.postgres
+            }
+            _ => true,
+        }
+    }
+
+    /// Within what time from the fault's end everybody is back and nothing is late: invariant I6.
+    fn limit(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::PostgresRestarted | Self::PostgresKilled | Self::NodeToPostgresLoss | Self::PostgresToNodeLoss => 10,
+            Self::Storm => 30,
+            _ => 5,
+        })
+    }
+
+    /// How long anybody may be without a session, where that is promised.
+    fn away_limit(self) -> Option<Duration> {
+        (self == Self::RollingRestart).then_some(Duration::from_secs(2))
+    }
+
+    /// How many of them the short form has: a long one in a sentence of its own.
+    const fn is_in_short_form(self) -> bool {
+        !matches!(self, Self::Storm)
+    }
+
+    fn name(self) -> String {
+        clap::ValueEnum::to_possible_value(&self).map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// A drill under way.
+pub(crate) struct Scene<'a> {
+    pub(crate) cluster: &'a mut Cluster,
+    pub(crate) crowd: &'a Crowd,
+    pub(crate) scale: Scale,
+    limit: Duration,
+    /// The longest that anything took to be well again; `None` as soon as it did not become so.
+    converged: Option<Duration>,
+}
+
+impl Scene<'_> {
+    /// The fault ended `since`: waits until all is well.
+    pub(crate) async fn heal(&mut self, since: Instant) {
+        let took = self.crowd.settle(since, self.limit + OVERTIME).await;
+        self.converged = self.converged.zip(took).map(|(before, took)| before.max(took));
+    }
+}
+
+/// Runs the drills; returns in words what failed.
+pub(crate) async fn run(settings: &Settings, json: Option<&Path>, program: &Path) -> Result<Vec<String>> {
+    let shape = settings.shape();
+    let all = <Fault as clap::ValueEnum>::value_variants().iter().copied();
+    let chosen: Vec<Fault> = match settings.only.as_slice() {
+        [] => all.filter(|fault| fault.suits(shape) && (!settings.short || fault.is_in_short_form())).collect(),
+        only => only.to_vec(),
+    };
+    if let Some(fault) = chosen.iter().find(|fault| !fault.suits(shape)) {
+        bail!("{} can't be drilled on {shape:?}", fault.name());
+    }
+    let mut cluster = Cluster::start(program, shape).await?;
+    let ground = cluster.ground().await?;
+    let mut rows = Vec::new();
+    for fault in chosen {
+        remark(&format!("drill: {}", fault.name()));
+        let row = drill(&mut cluster, &ground, settings, fault).await;
+        let row = row.unwrap_or_else(|error| Row::broken(fault.name(), format!("{error:#}")));
+        for line in row.remarks() {
+            remark(&format!("  {line}"));
+        }
+        let is_broken = row.is_broken();
+        rows.push(row);
+        if is_broken && !restore(&mut cluster).await {
+            break;
+        }
+    }
+    let failures = table::conclude(&rows, json)?;
+    if settings.keep && !failures.is_empty() {
+        remark(&format!("the cluster's folder stays: {}", cluster.keep().display()));
+    }
+    for node in &mut cluster.nodes {
+        node.stop().await?;
+    }
+    Ok(failures)
+}
+
+impl Settings {
+    /// The program to drill, where one is named.
+    pub(crate) fn deskbell(&self) -> Option<&Path> {
+        self.deskbell.as_deref()
+    }
+
+    fn shape(&self) -> Shape {
+        let nodes = if self.embedded || self.single { 1 } else { self.nodes };
+        Shape { nodes, postgres: !self.embedded, redis: !self.embedded && !self.single }
+    }
+
+    fn crowd(&self, fault: Fault) -> CrowdSettings {
+        let scale = Scale { short: self.short };
+        CrowdSettings {
+            conversations: self.conversations.unwrap_or(scale.times(16, 60)),
+            readers: 2,
+            rate: Some(self.rate.unwrap_or(if self.short { 200.0 } else { 600.0 })),
+            seconds: 0.0,
+            messages: None,
+            bytes: 128,
+            // New handshakes must meet the new certificate; and all drills see people come and go a little.
+            roam: Some(if fault == Fault::CertificateSwapped { 2.0 } else { 30.0 }),
+            last_call: 30.0,
+        }
+    }
+}
+
+/// One drill: a crowd, the fault in the middle, the judgement.
+async fn drill(cluster: &mut Cluster, ground: &Ground, settings: &Settings, fault: Fault) -> Result<Row> {
+    let mut crowd = Crowd::gather(ground, &settings.crowd(fault)).await.context("failed to gather a crowd")?;
+    let began = Instant::now();
+    crowd.begin();
+    tokio::time::sleep(BEFORE).await;
+    let scale = Scale { short: settings.short };
+    let limit = fault.limit();
+    let mut scene = Scene { cluster, crowd: &crowd, scale, limit, converged: Some(Duration::ZERO) };
+    let injected = faults::inject(fault, &mut scene).await;
+    let converged = scene.converged;
+    let took = began.elapsed();
+    let troubles = crowd.troubles();
+    let (figures, verdict) = crowd.finish().await?;
+    let mut row = Row::new(fault.name(), took, figures, converged, limit, fault.away_limit());
+    row.remark(verdict.examples());
+    match injected {
+        Ok(more) => row.absorb(more),
+        Err(error) => row.fail(format!("{error:#}")),
+    }
+    for (at, node) in cluster.nodes.iter_mut().enumerate() {
+        if let Err(error) = node.lives() {
+            row.fail(format!("{error:#}"));
+        }
+        if !row.holds() {
+            row.remark(&node.last_lines(12).iter().map(|line| format!("node {}: {line}", at + 1)).collect::<Vec<_>>());
+        }
+    }
+    if !row.holds() {
+        row.remark(&troubles);
+    }
+    Ok(row)
+}
+
+/// After a drill that broke off: everything runs again, or there is no point in going on.
+async fn restore(cluster: &mut Cluster) -> bool {
+    for node in &mut cluster.nodes {
+        node.release_all();
+        // A node that was not frozen does not mind.
+        node.signal("CONT").await.ok();
+        if node.lives().is_err() && node.start().await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// What a fault itself has measured besides.
+pub(crate) type Measured = Figures;
