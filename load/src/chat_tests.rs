@@ -19,7 +19,7 @@ const SHORT: Settings = Settings {
 };
 
 async fn against(breach: Breach, settings: Settings) -> Figures {
-    let mint = Mint::ready_made(vec!["visitor".into()], vec!["agent".into()]);
+    let mint = Mint::ready_made(vec!["visitor.0".into()], vec!["agent.0".into()]);
     let target = Target::at(fake::start(breach).await, Some(mint));
     run(&target, settings).await.unwrap()
 }
@@ -51,7 +51,7 @@ async fn at_a_fixed_rate_as_many_are_sent_as_planned() {
 async fn each_breach_is_found_and_named() {
     let cases: [(Breach, &[&str]); 5] = [
         (Breach::AckOnly(5), &["lost", "disagreed"]),
-        (Breach::DropForAgent(5), &["lost", "gap"]),
+        (Breach::DropForAgent(5), &["undelivered", "gap"]),
         (Breach::Repeat(5), &["duplicated"]),
         (Breach::Swap(5), &["reordered"]),
         (Breach::Invent(5), &["lost", "duplicated", "foreign", "disagreed"]),
