@@ -46,14 +46,13 @@ impl Cluster {
     pub(crate) async fn start(program: &Path, shape: Shape) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("deskbell-cluster-").tempdir()?;
         let authority = Authority::new()?;
-        let postgres = match shape.postgres {
-            true => Some(Postgres::start(folder.path()).await.context("PostgreSQL")?),
-            false => None,
-        };
-        let redis = match shape.redis {
-            true => Some(Redis::start(folder.path()).await.context("Redis")?),
-            false => None,
-        };
+        let (mut postgres, mut redis) = (None, None);
+        if shape.postgres {
+            postgres = Some(Postgres::start(folder.path()).await.context("failed to start PostgreSQL")?);
+        }
+        if shape.redis {
+            redis = Some(Redis::start(folder.path()).await.context("failed to start Redis")?);
+        }
         let mut nodes = Vec::new();
         for index in 1..=shape.nodes {
             let behind = Behind {

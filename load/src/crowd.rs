@@ -181,25 +181,18 @@ impl Crowd {
     pub(crate) fn begin(&mut self) {
         self.began = Instant::now();
         self.meter.measure(true);
-        match self.settings.rate {
-            Some(rate) => {
-                let length = self
-                    .settings
-                    .messages
-                    .map_or(Duration::MAX, |count| Duration::from_secs_f64(f64::from(count) / rate));
-                let plan = Plan::new(rate, length);
-                let pacer = plan.begin(self.speakers());
-                self.pacer = Some((plan, pacer));
-            }
-            None => {
-                self.quota.store(self.settings.messages.map_or(i64::MAX, i64::from), Ordering::Relaxed);
-                for room in &self.rooms {
-                    for orderer in room.orderers.iter().take(2) {
-                        // The queue is empty; a side that has ended shows among the disconnects.
-                        orderer.try_send(Order::Say(Instant::now(), Lane::Thread)).ok();
-                    }
-                }
-            }
+        if let Some(rate) = self.settings.rate {
+            let ever = Duration::MAX;
+            let length = self.settings.messages.map_or(ever, |count| Duration::from_secs_f64(f64::from(count) / rate));
+            let plan = Plan::new(rate, length);
+            let pacer = plan.begin(self.speakers());
+            self.pacer = Some((plan, pacer));
+            return;
+        }
+        self.quota.store(self.settings.messages.map_or(i64::MAX, i64::from), Ordering::Relaxed);
+        for orderer in self.rooms.iter().flat_map(|room| room.orderers.iter().take(2)) {
+            // The queue is empty; a side that has ended shows among the disconnects.
+            orderer.try_send(Order::Say(Instant::now(), Lane::Thread)).ok();
         }
     }
 

@@ -32,15 +32,12 @@ pub(crate) struct Settings {
     /// Only this one; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<Fault>,
-    /// Nodes of the cluster.
+    /// What is drilled: of a smaller shape, what it has.
+    #[arg(long, default_value = "cluster")]
+    shape: Kind,
+    /// Nodes of a cluster.
     #[arg(long, default_value_t = 2)]
     nodes: usize,
-    /// One node on SQLite: what can be drilled of it.
-    #[arg(long)]
-    embedded: bool,
-    /// One node on PostgreSQL, without Redis.
-    #[arg(long, conflicts_with = "embedded")]
-    single: bool,
     /// Messages a second. Short: 200, else 600.
     #[arg(long)]
     rate: Option<f64>,
@@ -53,6 +50,17 @@ pub(crate) struct Settings {
     /// Keep the folder of the cluster, with the nodes' log lines, when a drill fails.
     #[arg(long)]
     keep: bool,
+}
+
+/// The shapes that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// Nodes, Redis and PostgreSQL.
+    Cluster,
+    /// One node on PostgreSQL.
+    Single,
+    /// One node on SQLite.
+    Embedded,
 }
 
 /// What is broken.
@@ -198,8 +206,11 @@ impl Settings {
     }
 
     fn shape(&self) -> Shape {
-        let nodes = if self.embedded || self.single { 1 } else { self.nodes };
-        Shape { nodes, postgres: !self.embedded, redis: !self.embedded && !self.single }
+        match self.shape {
+            Kind::Cluster => Shape { nodes: self.nodes, postgres: true, redis: true },
+            Kind::Single => Shape { nodes: 1, postgres: true, redis: false },
+            Kind::Embedded => Shape { nodes: 1, postgres: false, redis: false },
+        }
     }
 
     fn crowd(&self, fault: Fault) -> CrowdSettings {

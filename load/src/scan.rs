@@ -55,11 +55,11 @@ pub(crate) fn line(line: &str) -> Line<'_> {
 }
 
 fn entry(line: &str) -> Line<'_> {
-    let lane = if line.contains("\"lane\":\"desk\"") { Lane::Desk } else { Lane::Thread };
+    let of_lane = if line.contains("\"lane\":\"desk\"") { Lane::Desk } else { Lane::Thread };
     let is_text = matches!(string(line, "\"event\":\""), Some("message" | "note"));
     let text = is_text.then(|| string(line, "\"text\":\"")).flatten();
     match (string(line, "\"conversation\":\""), number(line, "\"seq\":")) {
-        (Some(conversation), Some(seq)) => Line::Entry { conversation, lane, seq, text },
+        (Some(conversation), Some(seq)) => Line::Entry { conversation, lane: of_lane, seq, text },
         _ => Line::Other,
     }
 }

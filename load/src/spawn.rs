@@ -175,13 +175,11 @@ pub(crate) async fn stop(child: &mut Child) -> Result<ExitStatus> {
     if child.id().is_some() {
         signal(child, "TERM").await?;
     }
-    match tokio::time::timeout(STOPPING, child.wait()).await {
-        Ok(status) => Ok(status?),
-        Err(_) => {
-            child.kill().await?;
-            bail!("the server did not stop within {} s of SIGTERM", STOPPING.as_secs())
-        }
-    }
+    let Ok(status) = tokio::time::timeout(STOPPING, child.wait()).await else {
+        child.kill().await?;
+        bail!("the server did not stop within {} s of SIGTERM", STOPPING.as_secs());
+    };
+    Ok(status?)
 }
 
 /// Returns when the admin listener's `/readyz` says 200.

@@ -182,7 +182,9 @@ mod tests {
 
     fn row(figures: &[(&str, f64)], converged: Option<u64>, away_limit: Option<u64>) -> Row {
         let mut all = Figures::default();
-        figures.iter().for_each(|(name, value)| all.set(*name, *value));
+        for (name, value) in figures {
+            all.set(*name, *value);
+        }
         let seconds = Duration::from_secs;
         Row::new("x".into(), seconds(9), all, converged.map(seconds), seconds(5), away_limit.map(seconds))
     }
