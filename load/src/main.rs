@@ -17,6 +17,7 @@ mod fanout;
 mod flights;
 mod handshake;
 mod idle;
+mod outbox;
 mod pair;
 mod plan;
 mod procfs;

@@ -1,11 +1,8 @@
 //! One side of a conversation: a socket, what it says and what it makes of what it hears.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use crate::{
     check::{Mark, Seen},
     client::{Link, Socket},
+    outbox::{Outbox, Patience, SILENCE},
     pair::{AGENT, NOTES, Role, Talk, VISITOR, key, lane_of},
     returning::{Return, read_on},
     scan::{self, Line},
@@ -31,8 +29,6 @@ use crate::{
 
 /// Orders that may wait for one side. More than this means that the side is a long way behind.
 const ORDERS: usize = 1024;
-/// After such a silence the link is dead, as every client of the protocol holds: the server pings after 25 s.
-const SILENCE: Duration = Duration::from_secs(40);
 
 /// What a side is told from outside.
 #[derive(Clone, Copy, Debug)]
@@ -41,73 +37,6 @@ pub(crate) enum Order {
     Say(Instant, Lane),
     /// Go away.
     Stop,
-}
-
-/// How a patient side behaves: as the widget's outbox, which has one message under way and sends it again, unchanged, until
-/// it is answered for good.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Patience {
-    /// After about so long it goes to another node by itself.
-    pub(crate) roam: Option<Duration>,
-    /// What all sides together may still say without being ordered to: as fast as each is answered.
-    pub(crate) quota: Option<Arc<AtomicI64>>,
-    /// Conversations of other projects: nothing of them may come here.
-    pub(crate) strangers: Option<Arc<Strangers>>,
-    /// It wants the heads of its project, too.
-    pub(crate) follows_inbox: bool,
-}
-
-/// Which project's a conversation is, for all conversations of a run.
-pub(crate) type Homes = parking_lot::RwLock<HashMap<String, usize>>;
-
-/// What one project's people may not hear of.
-#[derive(Debug)]
-pub(crate) struct Strangers {
-    pub(crate) own: usize,
-    pub(crate) homes: Arc<Homes>,
-}
-
-impl Strangers {
-    fn is_one(&self, conversation: &str) -> bool {
-        self.homes.read().get(conversation).is_some_and(|home| *home != self.own)
-    }
-}
-
-/// The outbox of a patient side.
-struct Outbox {
-    patience: Patience,
-    queue: VecDeque<Mark>,
-    /// The server asked to wait until then.
-    hold: Option<Instant>,
-    leave: Option<Instant>,
-    heard: Instant,
-}
-
-impl Outbox {
-    fn new(patience: Patience) -> Self {
-        let mut new = Self { patience, queue: VecDeque::new(), hold: None, leave: None, heard: Instant::now() };
-        new.settle();
-        new
-    }
-
-    /// A new session has begun.
-    fn settle(&mut self) {
-        self.heard = Instant::now();
-        self.hold = None;
-        // Half to one and a half: or all would leave together.
-        self.leave = self.patience.roam.map(|roam| self.heard + roam.mul_f64(rand::random_range(0.5..1.5)));
-    }
-
-    /// When something is to be done, whatever comes.
-    fn alarm(&self) -> Instant {
-        [self.hold, self.leave].into_iter().flatten().fold(self.heard + SILENCE, Instant::min)
-    }
-
-    /// Whether one more may be said without an order.
-    fn may_say_more(&self) -> bool {
-        let quota = self.patience.quota.as_ref();
-        self.queue.is_empty() && quota.is_some_and(|left| left.fetch_sub(1, Ordering::Relaxed) > 0)
-    }
 }
 
 /// Returns when the alarm rings; never for a side without one.
