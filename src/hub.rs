@@ -11,7 +11,7 @@ pub mod outbox;
 mod presence;
 mod viewing;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -130,6 +130,7 @@ impl Hub {
             address: arrival.address,
             outbox: Outbox::new(arrival.limits),
             topics: Mutex::default(),
+            opened: Mutex::new(Some(BTreeSet::new())),
         });
         self.presence.insert(&member);
         metrics::gauge!("deskbell_sessions", "kind" => kind(&member)).increment(1);
@@ -165,6 +166,15 @@ impl Hub {
             self.views(conversation, true);
         }
         true
+    }
+
+    /// The answer to a session's `connect` holds the conversations in `known`. Returns those of its own that were opened
+    /// meanwhile, to be added to it; if there are none, new ones are brought to the session from now on.
+    pub fn greeted(&self, member: &Member, known: &[ConversationId]) -> Vec<ConversationId> {
+        let mut opened = member.opened.lock();
+        let new = opened.iter().flatten().filter(|conversation| !known.contains(conversation)).copied().collect();
+        *opened = if Vec::is_empty(&new) { None } else { Some(BTreeSet::new()) };
+        new
     }
 
     /// The session has everything of the lane up to `last` (it was read from the log): live entries follow.
@@ -328,6 +338,10 @@ impl Hub {
         let members = own.lock().members();
         let thread = Topic::Thread(conversation);
         for member in members {
+            if let Some(opened) = member.opened.lock().as_mut() {
+                opened.insert(conversation);
+                continue;
+            }
             if self.join(thread, |channel| channel.join_new(&member, 0)) {
                 member.topics.lock().push(thread);
             }

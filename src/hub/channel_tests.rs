@@ -19,6 +19,7 @@ fn member(number: u64) -> Arc<Member> {
         address: Ipv4Addr::LOCALHOST.into(),
         outbox: Outbox::new(OutboxLimits { frames: 10_000, bytes: 1_000_000, bytes_limit: "outbox_visitor_bytes" }),
         topics: parking_lot::Mutex::default(),
+        opened: parking_lot::Mutex::default(),
     })
 }
 

@@ -4,7 +4,7 @@
 //! another of the same map under a guard. Both have frozen servers in production.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     net::IpAddr,
     sync::{
         Arc,
@@ -48,6 +48,9 @@ pub struct Member {
     pub outbox: Outbox,
     /// What it listens to, so that it can be taken out of everything at its end.
     pub(super) topics: Mutex<Vec<Topic>>,
+    /// While its `connect` is being answered: conversations of its own that were said to be new meanwhile. Nobody else may
+    /// bring them to it, since the answer may hold them.
+    pub(super) opened: Mutex<Option<BTreeSet<ConversationId>>>,
 }
 
 impl Member {

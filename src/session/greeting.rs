@@ -241,20 +241,28 @@ impl<'a> Greeting<'a> {
             _ => named.keys().copied().collect(),
         };
         let (mut conversations, mut lanes, mut budget) = (Vec::new(), Vec::new(), Budget::default());
-        for at in wanted {
-            // Looked at before it is subscribed to: what is not the caller's can't be listened to, not even for a moment.
-            // An agent may name what was purged or never was its project's: it is told by the absence.
-            let seen = context.desk.look(caller, at.0).await;
-            if matches!(seen, Err(Failure::Refused(_))) || !context.hub.subscribe(&person.stay, at.0, at.1) {
-                continue;
+        let (mut wanted, mut tried) = (wanted, Vec::new());
+        loop {
+            for at in std::mem::take(&mut wanted) {
+                tried.push(at.0);
+                // Looked at before it is subscribed to: what is not the caller's can't be listened to, not even for a moment.
+                // An agent may name what was purged or never was its project's: it is told by the absence.
+                let seen = context.desk.look(caller, at.0).await;
+                if matches!(seen, Err(Failure::Refused(_))) || !context.hub.subscribe(&person.stay, at.0, at.1) {
+                    continue;
+                }
+                let since = named.get(&at).map(|position| since_of(position));
+                let caught_up = context.desk.catch_up(caller, at, since.as_ref(), &mut budget).await?;
+                count_resume(since.is_some(), caught_up.resumed);
+                lanes.push(lanes_of(at, &caught_up));
+                conversations.push(self.resumed(caller, at, caught_up));
             }
-            let since = named.get(&at).map(|position| since_of(position));
-            let caught_up = context.desk.catch_up(caller, at, since.as_ref(), &mut budget).await?;
-            count_resume(since.is_some(), caught_up.resumed);
-            lanes.push(lanes_of(at, &caught_up));
-            conversations.push(self.resumed(caller, at, caught_up));
+            let opened = context.hub.greeted(&person.stay, &tried);
+            if opened.is_empty() {
+                return Ok((conversations, lanes));
+            }
+            wanted = opened.into_iter().map(|conversation| (conversation, Lane::Thread)).collect();
         }
-        Ok((conversations, lanes))
     }
 
     fn resumed(&self, caller: &Caller, (conversation, lane): (ConversationId, Lane), caught_up: CaughtUp) -> Resumed {
