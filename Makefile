@@ -57,6 +57,18 @@ bench: release ## what the server bears, beside the limit of its own stack (minu
 	target/release/deskbell-load idle --runs 3 --with-baseline --tls
 	target/release/deskbell-load chat --runs 3 --with-baseline --pin
 
+.PHONY: drills
+drills: release ## every fault that a cluster must survive, as long as in the world, every message judged (an hour)
+	@scripts/setup.sh cluster
+	cargo build --release --locked --package deskbell-load
+	target/release/deskbell-load drills --keep
+
+.PHONY: cluster
+cluster: setup $(WEB_BUILT) ## two nodes, PostgreSQL, Redis and a balancer on this machine, without containers
+	@scripts/setup.sh cluster
+	cargo build --locked
+	@scripts/cluster.sh
+
 .PHONY: clean
 clean: ## remove what was built
 	cargo clean

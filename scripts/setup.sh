@@ -29,9 +29,15 @@ need_package() {
 
 find_missing() {
   has cc || need_package gcc libc6-dev
-  if [ "$job" = test ]; then
+  if [ "$job" = test ] || [ "$job" = cluster ]; then
     has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || need_package postgresql
     has redis-server || need_package redis-server
+  fi
+  if [ "$job" = cluster ]; then
+    has haproxy || need_package haproxy
+    has curl || need_package curl
+  fi
+  if [ "$job" = test ]; then
     has "${CHROMIUM:-chromium}" || need_package chromium
     has fc-list || need_package fontconfig
     # Tests set the clock of a server that runs.

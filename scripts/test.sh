@@ -7,7 +7,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # In the order in which they run: the pages are built before the server that embeds them.
-readonly all=(setup format types generated pages clippy rust postgres browser browser-strict licences)
+readonly all=(setup format types generated pages clippy rust postgres drills browser browser-strict licences)
 # One set of features for lints, tests and the binary under test, so that nothing is built twice.
 readonly features=fault-injection
 report=()
@@ -45,6 +45,11 @@ suite_postgres() {
 
 # cargo test is content with no tests at all.
 ran_some() { grep -Eq '^test result: ok\. [1-9][0-9]* passed' "$1" || { echo "no test ran" >&2 && false; }; }
+
+# The short form: every fault on a cluster of two nodes, every message judged. `make drills` is the long one.
+suite_drills() {
+  cargo build --workspace --features "$features" --locked && target/debug/deskbell-load drills --short
+}
 
 suite_generated() { scripts/gen.sh --check; }
 
