@@ -19,7 +19,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -98,6 +98,8 @@ struct ProjectDesk {
     kick: Notify,
     /// Other nodes may have said or done something that was not heard here.
     missed: AtomicBool,
+    /// When that was last looked for.
+    looked_at: AtomicI64,
 }
 
 impl Desk {
@@ -192,6 +194,7 @@ impl Desk {
             kick: Notify::new(),
             // Whatever was said until it stands here.
             missed: AtomicBool::new(true),
+            looked_at: AtomicI64::new(Millis::MIN / 2),
         });
         project.kick.notify_one();
         self.route_in_background(&project);

@@ -164,9 +164,9 @@ impl Attendance {
         self.pages.forget(node);
     }
 
-    /// Whether other nodes are heard at all.
-    pub(super) const fn listen(&mut self, is_deaf: bool, now: Millis) {
-        self.peers.listen(is_deaf, now);
+    /// Whether other nodes are heard: none of them, or perhaps not all.
+    pub(super) const fn listen(&mut self, is_deaf: bool, is_unsure: bool, now: Millis) {
+        self.peers.listen(is_deaf, is_unsure, now);
     }
 
     /// Ends the leases of nodes of which nothing was heard, with all that they had; which nodes these are.

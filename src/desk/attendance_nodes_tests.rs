@@ -103,10 +103,10 @@ fn nobody_is_gone_because_nobody_is_heard() {
     there.1.depart(grace.id, NOW);
     tell(&mut here.1, &mut there, NOW);
     there.1.arrive(grace.id);
-    here.1.listen(true, NOW);
+    here.1.listen(true, false, NOW);
     let healed = NOW + 10 * HAND_BACK_AFTER_MS;
     assert_eq!((here.1.expire(healed), here.1.abandoned(healed)), (vec![], vec![]));
-    here.1.listen(false, healed);
+    here.1.listen(false, false, healed);
     assert_eq!((here.1.expire(healed + 19_999), here.1.abandoned(healed + 19_999)), (vec![], vec![]));
     tell(&mut here.1, &mut there, healed + 19_999);
     assert_eq!((here.1.expire(healed + 20_000), here.1.abandoned(healed + 20_000)), (vec![], vec![]));
@@ -120,7 +120,7 @@ fn while_nobody_is_heard_each_node_gives_to_its_own() {
     second.1.arrive(accounts[1].id);
     tell(&mut second.1, &mut first, NOW);
     assert!(!second.1.leads(), "the older one does");
-    second.1.listen(true, NOW);
+    second.1.listen(true, false, NOW);
     assert!(second.1.leads());
     for _ in 0..5 {
         let place = second.1.reserve(ringing(NOW).id, NOW).unwrap();
@@ -136,6 +136,10 @@ fn one_node_leads_and_the_next_when_it_is_gone() {
     tell(&mut second.1, &mut third, NOW);
     tell(&mut first.1, &mut second, NOW);
     assert_eq!((first.1.leads(), second.1.leads()), (true, false));
+    second.1.listen(false, true, NOW);
+    assert!(second.1.leads(), "the first may be dead: the line moves on");
+    second.1.listen(false, false, NOW);
+    assert!(!second.1.leads());
     second.1.bye(first.0, NOW);
     assert!(second.1.leads());
     tell(&mut second.1, &mut first, NOW);

@@ -32,7 +32,7 @@ impl Desk {
             Some(loaded) => loaded.is_behind() || !may_see(caller, &loaded.state),
         };
         if is_doubtful {
-            self.freshen(caller, id, guard).await?;
+            self.freshen(caller, id, guard).await;
         }
         if guard.is_none() {
             let Some(read) = self.log.load(caller.project, id).await? else {
@@ -47,9 +47,9 @@ impl Desk {
 
     /// Brings what is in memory to where the log is, if there are other nodes that may have written. Where the log can't be
     /// read, it stays as it is.
-    pub(super) async fn freshen(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) -> Result<(), Failure> {
+    pub(super) async fn freshen(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) {
         if !self.bus.is_shared() || guard.is_none() {
-            return Ok(());
+            return;
         }
         match self.log.head(caller.project, id).await {
             Ok(Some(head)) => match self.go_on(guard, head).await {
@@ -60,18 +60,16 @@ impl Desk {
             Ok(None) => **guard = None,
             Err(error) => tracing::debug!(%error, "what other nodes wrote can't be read"),
         }
-        Ok(())
     }
 
     /// The log says that somebody else wrote: brings what is in memory to where it is, or forgets it.
-    pub(super) async fn reload(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) -> Result<(), Failure> {
+    pub(super) async fn reload(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) {
         let position = |guard: &Guard| guard.as_ref().map(|loaded| (loaded.state.seq, loaded.state.desk_seq));
         let before = position(guard);
-        self.freshen(caller, id, guard).await?;
+        self.freshen(caller, id, guard).await;
         if position(guard) == before {
             **guard = None;
         }
-        Ok(())
     }
 
     /// Takes over `head` and what was written on the way to it. False when it is not where this one leads to.

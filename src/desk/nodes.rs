@@ -14,6 +14,9 @@ use crate::{
     protocol::client::Page,
 };
 
+/// However much is missed: all that is open is read no more often than this.
+const LOOK_EVERY_MS: Millis = 1_000;
+
 /// How many pages of visitors a node that asks is told, and how many at once.
 const PAGES: (usize, usize) = (2_000, 100);
 
@@ -97,7 +100,11 @@ impl Desk {
 
     /// Says what is to be said to other nodes of this project, and asks what was missed.
     pub(super) async fn mind_nodes(&self, project: &ProjectDesk) {
-        if self.bus.is_shared() && project.missed.swap(false, Ordering::AcqRel) {
+        let now = self.clock.ticks();
+        let is_due = now - project.looked_at.load(Ordering::Relaxed) >= LOOK_EVERY_MS;
+        // One that is not due yet is seen to by the next tick.
+        if self.bus.is_shared() && is_due && project.missed.swap(false, Ordering::AcqRel) {
+            project.looked_at.store(now, Ordering::Relaxed);
             self.bus.publish(Topic::Nodes(project.id), Message::Hello);
             self.count_again(project).await;
         }
@@ -122,12 +129,16 @@ impl Desk {
 
     /// Ends the leases of nodes that say nothing.
     pub(super) fn expire_nodes(&self, project: &ProjectDesk, now: Millis) {
-        let is_deaf = matches!(*self.bus.health().borrow(), Health::Deaf { .. });
+        let health = *self.bus.health().borrow();
         let mut attendance = project.attendance.lock();
-        attendance.listen(is_deaf, now);
+        let led = attendance.leads();
+        attendance.listen(matches!(health, Health::Deaf { .. }), health == Health::Doubtful, now);
         let gone = attendance.expire(now);
-        let visitors = attendance.visitors();
+        let (visitors, leads) = (attendance.visitors(), attendance.leads());
         drop(attendance);
+        if leads && !led || project.missed.load(Ordering::Acquire) {
+            project.kick.notify_one();
+        }
         metrics::gauge!("deskbell_visitors_online", "project" => project.id.to_string()).set(visitors);
         for node in gone {
             tracing::info!(project = %project.id, %node, "nothing is heard of a node: its agents are gone");

@@ -1,6 +1,6 @@
 //! What a session reads: where it goes on, history, the inbox, the visitor's card. Every answer fits a frame.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{Caller, Desk, Failure};
 use crate::{
@@ -53,7 +53,10 @@ impl Desk {
     /// The conversation as it is, if the caller may see it.
     pub async fn look(self: &Arc<Self>, caller: &Caller, id: ConversationId) -> Result<Arc<Conversation>, Failure> {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
-        self.freshen(caller, id, &mut guard).await?;
+        // What is in memory can be looked at while the log is down.
+        if !self.log_down.load(Ordering::Relaxed) {
+            self.freshen(caller, id, &mut guard).await;
+        }
         Ok(Arc::clone(&self.access(caller, id, &mut guard).await?.state))
     }
 

@@ -101,7 +101,7 @@ impl Desk {
             let drafts = match conversation::decide(&loaded.state, &actor, command.clone(), key.clone()) {
                 Err(_) if !is_fresh => {
                     is_fresh = true;
-                    self.freshen(caller, id, &mut guard).await?;
+                    self.freshen(caller, id, &mut guard).await;
                     continue;
                 }
                 decided => decided?,
@@ -115,7 +115,7 @@ impl Desk {
                 Err(AppendError::Full) => return Ok(None),
                 Err(AppendError::Stale) => {
                     is_fresh = true;
-                    self.reload(caller, id, &mut guard).await?;
+                    self.reload(caller, id, &mut guard).await;
                 }
                 Err(AppendError::Unavailable(why)) => {
                     // Whether it was written is not known for sure: read it anew.

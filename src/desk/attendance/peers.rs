@@ -19,6 +19,8 @@ pub(super) struct Peers {
     own: NodeId,
     nodes: HashMap<NodeId, Peer>,
     is_deaf: bool,
+    /// One of them may be dead, or not heard.
+    is_unsure: bool,
     /// When this node was last deaf.
     heard_again_at: Option<Millis>,
 }
@@ -36,7 +38,7 @@ struct Peer {
 
 impl Peers {
     pub(super) fn new(own: NodeId) -> Self {
-        Self { own, nodes: HashMap::new(), is_deaf: false, heard_again_at: None }
+        Self { own, nodes: HashMap::new(), is_deaf: false, is_unsure: false, heard_again_at: None }
     }
 
     /// Whether an agent has a session on another node.
@@ -89,8 +91,9 @@ impl Peers {
         (over, self.nowhere(before))
     }
 
-    /// Whether other nodes are heard at all.
-    pub(super) const fn listen(&mut self, is_deaf: bool, now: Millis) {
+    /// Whether other nodes are heard: none of them, or perhaps not all.
+    pub(super) const fn listen(&mut self, is_deaf: bool, is_unsure: bool, now: Millis) {
+        self.is_unsure = is_deaf || is_unsure;
         if self.is_deaf && !is_deaf {
             self.heard_again_at = Some(now);
         }
@@ -107,9 +110,10 @@ impl Peers {
         !self.is_deaf && self.heard_again_at.is_none_or(|at| now - at >= LISTEN_AGAIN_MS)
     }
 
-    /// Whether it is this node that moves the line. While nobody is heard, each does: the log lets nobody have too much.
+    /// Whether it is this node that moves the line. While not all are heard each does, for the one that did may be dead: the
+    /// log lets nobody have too much.
     pub(super) fn leads(&self) -> bool {
-        self.is_deaf || self.nodes.iter().all(|(node, peer)| peer.said_bye || *node > self.own)
+        self.is_unsure || self.nodes.iter().all(|(node, peer)| peer.said_bye || *node > self.own)
     }
 
     fn nowhere(&self, agents: HashSet<AgentId>) -> Vec<AgentId> {
