@@ -46,17 +46,21 @@ fn an_agent_is_online_wherever_it_is() {
 #[test]
 fn what_an_agent_wants_is_what_it_said_last() {
     let grace = account("Grace", 5);
-    let [mut here, mut there] = nodes(std::slice::from_ref(&grace));
+    let [mut here, mut there, mut third] = nodes(std::slice::from_ref(&grace));
     here.1.arrive(grace.id);
     there.1.arrive(grace.id);
     there.1.set_online(grace.id, false, 5_000);
     tell(&mut here.1, &mut there, NOW);
+    tell(&mut third.1, &mut there, NOW);
     assert_eq!(status(&here.1, &grace, NOW), AgentStatus::Away);
     // This node's clock is behind; what was said last holds all the same.
     here.1.set_online(grace.id, true, 1_000);
     tell(&mut there.1, &mut here, NOW);
     assert_eq!(status(&there.1, &grace, NOW), AgentStatus::Online);
     tell(&mut here.1, &mut there, NOW);
+    assert_eq!(status(&here.1, &grace, NOW), AgentStatus::Online);
+    // One that has not heard of it yet says what it knows.
+    tell(&mut here.1, &mut third, NOW);
     assert_eq!(status(&here.1, &grace, NOW), AgentStatus::Online);
 }
 
@@ -154,7 +158,7 @@ fn what_comes_late_changes_nothing() {
     there.1.arrive(grace.id);
     tell(&mut here.1, &mut there, NOW);
     here.1.stands(there.0, &early, NOW);
-    assert_eq!(here.1.online(NOW), 1);
+    assert_eq!(here.1.online(NOW + LEAVE_AFTER_MS), 1);
     let ringing = ringing(NOW);
     let mut closed = Conversation { seq: 2, status: Status::Closed, ..ringing.clone() };
     closed.waiting_since = None;
