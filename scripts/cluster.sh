@@ -62,8 +62,7 @@ done
 start_node node-a "$a" "$a_admin"
 start_node node-b "$b" "$b_admin"
 DESKBELL_BIND="$front" DESKBELL_A="$a" DESKBELL_B="$b" \
-  DESKBELL_A_ADMIN="${a_admin%:*}" DESKBELL_A_ADMIN_PORT="${a_admin##*:}" \
-  DESKBELL_B_ADMIN="${b_admin%:*}" DESKBELL_B_ADMIN_PORT="${b_admin##*:}" \
+  DESKBELL_A_ADMIN_PORT="${a_admin##*:}" DESKBELL_B_ADMIN_PORT="${b_admin##*:}" \
   haproxy -db -q -f deploy/haproxy.cfg </dev/null &
 pids+=("$!")
 
