@@ -1,6 +1,9 @@
 //! One command into one conversation: decide, append, publish.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use uuid::Uuid;
 
@@ -21,9 +24,9 @@ use crate::{
     protocol::client::Page,
 };
 
-/// How often a command is decided anew because somebody else wrote in between. On one node it never is; with more, two who
-/// write into one conversation at once may meet a few times in a row.
-const ATTEMPTS: usize = 10;
+/// How long a command is decided anew because somebody else wrote in between. On one node it never is; with more, the one
+/// that has just written is ahead by the time that reading takes, and may be first many times in a row.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a command wrote, or what the first command with its key wrote.
 #[derive(Clone, Debug)]
@@ -92,7 +95,8 @@ impl Desk {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         // What another node wrote may not have been heard: nothing is refused because of a state that was not just read.
         let mut is_fresh = guard.is_none() || !self.bus.is_shared();
-        for _ in 0..ATTEMPTS {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let loaded = self.access(caller, id, &mut guard).await?;
             if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
                 return Ok(Some(Written { entry: first, duplicate: true }));

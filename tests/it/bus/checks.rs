@@ -47,14 +47,16 @@ impl World {
     }
 
     fn enter(&self, subject: Subject) -> Stay {
-        self.hub.enter(Arrival {
+        let stay = self.hub.enter(Arrival {
             project: self.project,
             session: SessionId::generate(),
             key: "k1".into(),
             subject,
             address: Ipv4Addr::LOCALHOST.into(),
             limits: OutboxLimits { frames: 10_000, bytes: 1_000_000, bytes_limit: "outbox_visitor_bytes" },
-        })
+        });
+        self.hub.greeted(&stay, &[]);
+        stay
     }
 
     /// A visitor's conversation with one message, in the log.
