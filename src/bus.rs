@@ -9,9 +9,14 @@
 
 mod redis;
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use arc_swap::ArcSwap;
+use metrics::Counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -244,6 +249,9 @@ pub enum Health {
     },
 }
 
+/// Looked up once, because every message publishes.
+static PUBLISHES: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("deskbell_bus_publishes_total"));
+
 /// What an attached part does with a message.
 pub type Sink = Arc<dyn Fn(Topic, &Message, Source) + Send + Sync>;
 
@@ -298,7 +306,7 @@ impl Bus {
     /// Hands `message` to every sink of this node before it returns, and to the other nodes that want the topic soon after.
     /// A sink may publish in its turn.
     pub fn publish(&self, topic: Topic, message: Message) {
-        metrics::counter!("deskbell_bus_publishes_total").increment(1);
+        PUBLISHES.increment(1);
         self.local.deliver(topic, &message, Source::Here);
         if let Some(link) = &self.link {
             link.publish(topic, message);
@@ -308,7 +316,7 @@ impl Bus {
     /// Hands `message` to every sink of this node, and to no other node: for what each node finds out by itself.
     #[expect(clippy::needless_pass_by_value, reason = "published is given away: nobody changes or reuses it after")]
     pub fn publish_here(&self, topic: Topic, message: Message) {
-        metrics::counter!("deskbell_bus_publishes_total").increment(1);
+        PUBLISHES.increment(1);
         self.local.deliver(topic, &message, Source::Here);
     }
 

@@ -39,6 +39,7 @@ use crate::{
         server::{self, AgentCount, ServerFrame},
     },
     tasks::Tasks,
+    telemetry::hot,
 };
 
 /// How many holes are filled from the log at a time.
@@ -260,7 +261,7 @@ impl Hub {
 
     /// What the bus says. Called in the order of publication; must not block.
     fn receive(self: &Arc<Self>, topic: &Topic, message: &Message, source: Source) {
-        metrics::counter!("deskbell_bus_receives_total").increment(1);
+        hot::BUS_RECEIVES.increment(1);
         match message {
             Message::Entries { epoch, entries } => self.receive_entries(topic, epoch, entries),
             Message::Head(head) => self.receive_head(head, source),

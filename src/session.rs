@@ -12,6 +12,7 @@ mod meter;
 mod pace;
 mod serving;
 mod socket;
+mod work;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -104,7 +105,7 @@ where
         Ok(greeted) => greeted,
         Err(Turned { error, ending }) => {
             if let Some(error) = error {
-                socket.send([error.encode().into()]).await?;
+                socket.send(Some(error.encode().into()), []).await?;
             }
             return Err(ending);
         }
@@ -114,7 +115,7 @@ where
         let token_ends = Instant::now() + Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0));
         tokio::select! {
             biased;
-            sent = socket.send([greeted.reply.clone()]) => sent?,
+            sent = socket.send(Some(greeted.reply.clone()), []) => sent?,
             ending = may_not_go_on(&greeted.person, token_ends) => return Err(ending),
         }
     }

@@ -1,5 +1,7 @@
 //! Log lines and metrics. Nothing that a person typed goes into either.
 
+pub mod hot;
+
 use std::io::IsTerminal as _;
 
 use metrics::Unit;

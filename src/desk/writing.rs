@@ -22,6 +22,7 @@ use crate::{
     ids::{AgentId, ConversationId, EntryId, SessionId},
     log::{Append, AppendError, Claim, NewConversation},
     protocol::client::Page,
+    telemetry::hot,
 };
 
 /// How long a command is decided anew because somebody else wrote in between. On one node it never is; with more, the one
@@ -198,7 +199,7 @@ impl Desk {
         }
         self.bus.publish(Topic::Inbox(state.project), Message::Head(Arc::clone(state)));
         // The bus delivers before it returns: the entries are in the outboxes of this node now.
-        metrics::histogram!("deskbell_accept_to_delivered_seconds").record(step.begun.elapsed());
+        hot::ACCEPT_TO_DELIVERED.record(step.begun.elapsed());
     }
 
     /// Tells routing of a conversation's new state.

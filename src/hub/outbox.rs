@@ -4,10 +4,13 @@
 //! consumer, because nothing may be dropped silently. *States* (typing, presence, a place in line) are worth only their
 //! newest value: a newer one takes the place of an older one, and they go first.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll, Waker},
+};
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
@@ -47,8 +50,6 @@ pub enum StateOf {
 #[derive(Debug)]
 pub struct Outbox {
     shelves: Mutex<Shelves>,
-    wake: Notify,
-    shut_out: Notify,
     limits: OutboxLimits,
 }
 
@@ -59,6 +60,8 @@ struct Shelves {
     frames: VecDeque<Utf8Bytes>,
     bytes: usize,
     ending: Option<CloseCode>,
+    /// The session's task, while it waits for something of this. It is one task, so there is room for one.
+    waiting: Option<Waker>,
 }
 
 /// What [`Outbox::take`] gives: states first, then frames in order.
@@ -75,7 +78,7 @@ pub struct Batch {
 impl Outbox {
     /// An empty one.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { shelves: Mutex::default(), wake: Notify::new(), shut_out: Notify::new(), limits }
+        Self { shelves: Mutex::default(), limits }
     }
 
     /// Puts a frame at the end. When it does not fit, the session is over: 4002, it resumes from the log.
@@ -91,8 +94,7 @@ impl Outbox {
             shelves.bytes += frame.len();
             shelves.frames.push_back(frame);
         }
-        drop(shelves);
-        self.wake.notify_one();
+        wake(shelves);
     }
 
     /// Puts the newest value of a state in the place of an older one. When typing or presence does not fit, it is dropped.
@@ -118,8 +120,7 @@ impl Outbox {
                 shelves.end(CloseCode::SlowConsumer);
             }
         }
-        drop(shelves);
-        self.wake.notify_one();
+        wake(shelves);
     }
 
     /// Ends the session with `code`. The first ending counts, but for one that shuts out: who reads slowly is shut out, too.
@@ -128,27 +129,30 @@ impl Outbox {
         if shelves.ending.is_none_or(|earlier| code.shuts_out() && !earlier.shuts_out()) {
             shelves.ending = Some(code);
         }
-        drop(shelves);
-        self.wake.notify_one();
-        if code.shuts_out() {
-            self.shut_out.notify_one();
-        }
+        wake(shelves);
     }
 
     /// Returns when the session may not go on, with the reason. For one that waits for its socket. Cancel-safe.
     pub async fn shut_out(&self) -> CloseCode {
-        loop {
-            let told = self.shelves.lock().ending.filter(|code| code.shuts_out());
-            match told {
-                Some(code) => return code,
-                None => self.shut_out.notified().await,
-            }
-        }
+        poll_fn(|context| self.poll(context, |shelves| shelves.ending.filter(|code| code.shuts_out()))).await
     }
 
-    /// Returns when there may be something to take. Cancel-safe.
+    /// Returns when there is something to take. Cancel-safe.
     pub async fn ready(&self) {
-        self.wake.notified().await;
+        poll_fn(|context| self.poll(context, |shelves| shelves.holds_something().then_some(()))).await;
+    }
+
+    /// What `found` finds; if nothing, the task is woken by the next change.
+    fn poll<T>(&self, context: &Context<'_>, found: impl FnOnce(&Shelves) -> Option<T>) -> Poll<T> {
+        let mut shelves = self.shelves.lock();
+        if let Some(found) = found(&shelves) {
+            return Poll::Ready(found);
+        }
+        match &mut shelves.waiting {
+            Some(waiting) => waiting.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
     }
 
     /// Takes everything, and gives the memory back: an idle session keeps none.
@@ -168,7 +172,20 @@ impl Outbox {
     }
 }
 
+/// Wakes the session's task, with the shelves let go.
+fn wake(mut shelves: MutexGuard<'_, Shelves>) {
+    let waiting = shelves.waiting.take();
+    drop(shelves);
+    if let Some(waiting) = waiting {
+        waiting.wake();
+    }
+}
+
 impl Shelves {
+    fn holds_something(&self) -> bool {
+        self.ending.is_some() || !self.states.is_empty() || !self.frames.is_empty()
+    }
+
     /// The limit that one more frame would break.
     fn overflow(&self, frame: &Utf8Bytes, limits: OutboxLimits) -> Option<&'static str> {
         // States don't count here: a burst of heads of many conversations is no backlog, and their bytes count below.

@@ -1,15 +1,21 @@
 //! The loop of an identified session.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::poll_immediate};
 use rand::Rng as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_util::sync::WaitForCancellationFuture;
 
 use super::{
     Context,
@@ -18,6 +24,7 @@ use super::{
     heartbeat::{Due, Heartbeat},
     pace::{Pace, Verdict, is_write},
     socket::{Ending, Inbound, Socket},
+    work::Work,
 };
 use crate::{
     protocol::{
@@ -26,7 +33,7 @@ use crate::{
         close::CloseCode,
         server::{Error, ErrorCode, Ok as OkFrame, Ping, Reply, ServerFrame, TokenExpiring},
     },
-    telemetry::refused,
+    telemetry::{hot, refused},
 };
 
 /// Commands that may wait behind the one being carried out; then the socket is not read until there is room.
@@ -50,13 +57,29 @@ pub(super) struct Serving {
     along: Vec<Utf8Bytes>,
 }
 
-/// The command that is being carried out, by a task of its own: it goes on while this session waits for its socket, and
-/// is finished when the session ends before it. What was committed is published, whatever becomes of who wrote it.
+/// The command that is being carried out.
 struct Current {
     id: Option<u32>,
     /// When it arrived, if it writes.
     arrived: Option<Instant>,
-    outcome: oneshot::Receiver<Outcome>,
+    work: Work,
+}
+
+/// What a session waits for in every turn. Kept from turn to turn: to be put on the runtime's lists and taken off them
+/// again costs more than a look.
+struct Waits<'s, 'c> {
+    drained: Pin<&'s mut WaitForCancellationFuture<'c>>,
+    /// May ring early: what was due later meanwhile is found not to be due.
+    timer: Pin<&'s mut Sleep>,
+}
+
+impl Waits<'_, '_> {
+    /// Sets the timer, if it would ring too late or has rung.
+    fn wake_by(&mut self, at: Instant) {
+        if self.timer.is_elapsed() || at < self.timer.deadline() {
+            self.timer.as_mut().reset(at);
+        }
+    }
 }
 
 impl Serving {
@@ -88,30 +111,34 @@ impl Serving {
         if let Err(ending) = self.take_lines(socket, along.iter().map(Utf8Bytes::as_str)).await {
             return ending;
         }
+        let context = Arc::clone(&self.context);
+        let drained = pin!(context.drain.cancelled());
+        let timer = pin!(sleep_until(self.heartbeat.next()));
+        let mut waits = Waits { drained, timer };
         loop {
-            if let Err(ending) = self.step(socket).await {
+            if let Err(ending) = self.step(socket, &mut waits).await {
                 return ending;
             }
         }
     }
 
     /// Waits for the next thing to do, and does it.
-    async fn step<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
+    async fn step<S>(&mut self, socket: &mut Socket<S>, waits: &mut Waits<'_, '_>) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.start_next();
-        let wake = self.drained_at.map_or(self.heartbeat.next(), |at| at.min(self.heartbeat.next()));
+        waits.wake_by(self.drained_at.map_or(self.heartbeat.next(), |at| at.min(self.heartbeat.next())));
         tokio::select! {
             // Ending first, then answers, then timers; what comes in last, so that who floods waits for the rest.
             biased;
-            () = self.context.drain.cancelled(), if self.drained_at.is_none() => {
+            () = &mut waits.drained, if self.drained_at.is_none() => {
                 self.drained_at = Some(Instant::now() + spread(&self.context));
                 Ok(())
             }
             outcome = current(&mut self.current), if self.current.is_some() => self.answer(socket, outcome).await,
-            () = self.person.stay.outbox.ready() => self.deliver(socket).await,
-            () = sleep_until(wake) => self.beat(socket).await,
+            () = self.person.stay.outbox.ready() => self.deliver(socket, None).await,
+            () = &mut waits.timer => self.beat(socket).await,
             inbound = socket.receive(), if self.waiting.len() < BACKLOG => self.take_in(socket, inbound?).await,
         }
     }
@@ -124,10 +151,8 @@ impl Serving {
         let Some((arrived, ClientFrame { id, command })) = self.waiting.pop_front() else { return };
         let arrived = is_write(&command).then_some(arrived);
         let (context, person) = (Arc::clone(&self.context), Arc::clone(&self.person));
-        let (tell, outcome) = oneshot::channel();
-        let tasks = context.tasks.clone();
-        tasks.spawn(async move { drop(tell.send(carry_out(&context, &person, command).await)) });
-        self.current = Some(Current { id, arrived, outcome });
+        let carried_out = async move { carry_out(&context, &person, command).await };
+        self.current = Some(Current { id, arrived, work: Work::new(&self.context.tasks, carried_out) });
     }
 
     async fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
@@ -136,62 +161,60 @@ impl Serving {
     {
         let (id, arrived) = self.current.take().map_or((None, None), |current| (current.id, current.arrived));
         if let Some(arrived) = arrived {
-            metrics::histogram!("deskbell_accept_to_ack_seconds").record(arrived.elapsed());
+            hot::ACCEPT_TO_ACK.record(arrived.elapsed());
         }
-        match outcome {
-            Outcome::Reply(reply) => self.reply(socket, id, reply).await,
-            Outcome::GoOn(reply, lanes) => {
-                self.reply(socket, id, reply).await?;
-                self.go_on(&lanes);
-                Ok(())
-            }
+        // Who gave no number gets no answer; the error says what went wrong to who reads the frames.
+        let answer = |reply| id.map(|id| ServerFrame::Ok(OkFrame { id, reply }));
+        let (frame, lanes) = match outcome {
+            Outcome::Reply(reply) => (answer(reply), Vec::new()),
+            Outcome::GoOn(reply, lanes) => (answer(reply), lanes),
             Outcome::Renewed(refreshed) => {
                 self.heartbeat.renew(refreshed.token_ttl_ms, Instant::now());
-                self.reply(socket, id, Reply::Refreshed(refreshed)).await
+                (answer(Reply::Refreshed(refreshed)), Vec::new())
             }
-            // Who gave no number gets no answer; the error says what went wrong to who reads the frames.
-            Outcome::Error(error) => self.send(socket, &ServerFrame::Error(Error { id, ..error })).await,
-            Outcome::End(code) => Err(Ending::Code(code)),
-        }
-    }
-
-    async fn reply<S>(&mut self, socket: &mut Socket<S>, id: Option<u32>, reply: Reply) -> Result<(), Ending>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        match id {
-            Some(id) => self.send(socket, &ServerFrame::Ok(OkFrame { id, reply })).await,
-            None => Ok(()),
-        }
+            Outcome::Error(error) => (Some(ServerFrame::Error(Error { id, ..error })), Vec::new()),
+            Outcome::End(code) => return Err(Ending::Code(code)),
+        };
+        self.deliver(socket, frame.map(|frame| frame.encode().into())).await?;
+        self.go_on(&lanes);
+        Ok(())
     }
 
     async fn send<S>(&mut self, socket: &mut Socket<S>, frame: &ServerFrame) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.write(socket, [Utf8Bytes::from(frame.encode())]).await
+        self.write(socket, Some(frame.encode().into()), []).await
     }
 
     /// Writes, as long as the session may go on: who does not read is cut off as soon as who does.
     async fn write<S>(
         &mut self,
         socket: &mut Socket<S>,
+        answer: Option<Utf8Bytes>,
         frames: impl IntoIterator<Item = Utf8Bytes>,
     ) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.heartbeat.sent(Instant::now());
+        let mut sending = pin!(socket.send(answer, frames));
+        // Nearly always it is done at once, and nothing else is looked at.
+        if let Some(written) = poll_immediate(&mut sending).await {
+            return written;
+        }
+        if let Some(current) = &mut self.current {
+            current.work.hand_over();
+        }
         tokio::select! {
-            // The write first: nearly always it is done at once, and nothing else is looked at.
             biased;
-            written = socket.send(frames) => written,
+            written = sending => written,
             ending = may_not_go_on(&self.person, self.heartbeat.token_ends()) => Err(ending),
         }
     }
 
-    /// Writes what the hub put out.
-    async fn deliver<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
+    /// Writes an answer, if there is one, and behind it what the hub put out: one write for both.
+    async fn deliver<S>(&mut self, socket: &mut Socket<S>, answer: Option<Utf8Bytes>) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -199,9 +222,9 @@ impl Serving {
         if let Some(code) = batch.ending.filter(|code| code.shuts_out()) {
             return Err(Ending::Code(code));
         }
-        let states = batch.states.into_iter().map(|(_, frame)| frame);
-        if states.len() + batch.frames.len() > 0 {
-            self.write(socket, states.chain(batch.frames)).await?;
+        if answer.is_some() || !batch.states.is_empty() || !batch.frames.is_empty() {
+            let states = batch.states.into_iter().map(|(_, frame)| frame);
+            self.write(socket, answer, states.chain(batch.frames)).await?;
         }
         batch.ending.map_or(Ok(()), |code| Err(Ending::Code(code)))
     }
@@ -313,10 +336,10 @@ pub(super) async fn may_not_go_on(person: &Person, token_ends: Instant) -> Endin
     }
 }
 
-/// Waits for the command that is being carried out. Cancel-safe: it stays where it is. One that panicked ends its session.
+/// Goes on with the command that is being carried out. Cancel-safe: it stays where it is.
 async fn current(current: &mut Option<Current>) -> Outcome {
     match current {
-        Some(current) => (&mut current.outcome).await.unwrap_or(Outcome::End(CloseCode::ServerError)),
+        Some(current) => poll_fn(|wake| current.work.poll_outcome(wake)).await,
         None => std::future::pending().await,
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         MAX_BATCH, MAX_OUTBOUND_BYTES,
         close::{CloseCode, MESSAGE_TOO_BIG, PROTOCOL_ERROR},
     },
-    telemetry::refused,
+    telemetry::{hot, refused},
 };
 
 /// Read buffer of a socket: four small frames. The library's default of 128 KiB would cost 130 KB a session.
@@ -107,8 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) async fn receive(&mut self) -> Result<Inbound, Ending> {
         match self.stream.next().await {
             Some(Ok(Message::Text(text))) => {
-                metrics::counter!("deskbell_frames_received_total").increment(1);
-                metrics::counter!("deskbell_received_bytes_total").increment(text.len() as u64);
+                hot::FRAMES_RECEIVED.increment(1);
+                hot::RECEIVED_BYTES.increment(text.len() as u64);
                 Ok(Inbound::Text(text))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Inbound::Control),
@@ -118,10 +118,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes `frames`, small neighbours joined, and flushes once.
-    pub(super) async fn send(&mut self, frames: impl IntoIterator<Item = Utf8Bytes>) -> Result<(), Ending> {
+    /// Writes an answer, if there is one, in a frame of its own, then `frames`, small neighbours joined; flushes once.
+    pub(super) async fn send(
+        &mut self,
+        answer: Option<Utf8Bytes>,
+        frames: impl IntoIterator<Item = Utf8Bytes>,
+    ) -> Result<(), Ending> {
         let limit = self.write_timeout;
-        match timeout(limit, self.send_all(frames)).await {
+        match timeout(limit, self.send_all(answer, frames)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ending_of(&error)),
             Err(_) => {
@@ -131,7 +135,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    async fn send_all(&mut self, frames: impl IntoIterator<Item = Utf8Bytes>) -> Result<(), Error> {
+    async fn send_all(
+        &mut self,
+        answer: Option<Utf8Bytes>,
+        frames: impl IntoIterator<Item = Utf8Bytes>,
+    ) -> Result<(), Error> {
+        if let Some(answer) = answer {
+            self.feed(answer).await?;
+        }
         let mut batch = Batch::default();
         for frame in frames {
             if let Some(full) = batch.add(frame) {
@@ -145,8 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     async fn feed(&mut self, frame: Utf8Bytes) -> Result<(), Error> {
-        metrics::counter!("deskbell_frames_sent_total").increment(1);
-        metrics::counter!("deskbell_sent_bytes_total").increment(frame.len() as u64);
+        hot::FRAMES_SENT.increment(1);
+        hot::SENT_BYTES.increment(frame.len() as u64);
         self.stream.feed(Message::Text(frame)).await
     }
 
