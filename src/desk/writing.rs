@@ -241,7 +241,7 @@ impl Desk {
     ) -> Result<Option<Arc<Entry>>, Failure> {
         let (Some(key), Some(sender)) = (key, actor_id(actor)) else { return Ok(None) };
         let Some((lane, seq)) = self.slots.find(loaded, sender, key) else { return Ok(None) };
-        let entry = self.log.entry(loaded.state.id, lane, seq).await?;
+        let entry = Box::pin(self.log.entry(loaded.state.id, lane, seq)).await?;
         // A visitor whom its site vouched for later goes on with what it wrote before: a conversation has one visitor.
         let is_own = |entry: &Entry| match (actor, &entry.from) {
             (Actor::Visitor { .. }, Author::Visitor { .. }) => true,

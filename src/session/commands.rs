@@ -39,21 +39,22 @@ pub(super) enum Outcome {
     End(CloseCode),
 }
 
-/// Carries out `command`.
+/// Carries out `command`. What happens seldom is boxed: else each message would move as much memory as the largest of them.
 pub(super) async fn carry_out(context: &Arc<Context>, person: &Person, command: Command) -> Outcome {
     let outcome = match command {
         Command::Refresh(refresh) => refresh_token(context, person, &refresh.token),
-        Command::Watch(watch) => self::watch(context, person, &watch).await,
-        Command::Open(open) => self::open(context, person, open).await.map(Outcome::Reply),
+        Command::Watch(watch) => Box::pin(self::watch(context, person, &watch)).await,
+        Command::Open(open) => Box::pin(self::open(context, person, open)).await.map(Outcome::Reply),
         Command::Send(_) | Command::Note(_) | Command::Close(_) | Command::Rate(_) | Command::Assign(_) => {
             write(context, person, command).await.map(Outcome::Reply)
         }
-        Command::Ban(wanted) => ban(context, person, &wanted).await,
+        Command::Ban(wanted) => Box::pin(ban(context, person, &wanted)).await,
         Command::History(asked) => {
-            context.desk.history(&person.caller, &asked).await.map(|page| Outcome::Reply(Reply::History(page)))
+            let page = Box::pin(context.desk.history(&person.caller, &asked)).await;
+            page.map(|page| Outcome::Reply(Reply::History(page)))
         }
-        Command::Inbox(asked) => inbox(context, person, &asked).await.map(Outcome::Reply),
-        other => small(context, person, other).await,
+        Command::Inbox(asked) => Box::pin(inbox(context, person, &asked)).await.map(Outcome::Reply),
+        other => Box::pin(small(context, person, other)).await,
     };
     outcome.unwrap_or_else(|failure| Outcome::Error(error_of(&failure)))
 }
@@ -199,7 +200,7 @@ async fn write(context: &Arc<Context>, person: &Person, command: Command) -> Res
             let written = match assign.to {
                 AssignTarget::Me(_) => desk.write(caller, id, Some(key), conversation::Command::Take).await?,
                 AssignTarget::Nobody => desk.write(caller, id, Some(key), conversation::Command::HandBack).await?,
-                AssignTarget::Agent(agent) => desk.assign(caller, id, key, agent).await?,
+                AssignTarget::Agent(agent) => Box::pin(desk.assign(caller, id, key, agent)).await?,
             };
             Ok(Reply::Assigned(Assigned { desk_seq: written.entry.seq }))
         }
