@@ -271,14 +271,18 @@ impl Link {
 
     async fn answer(&mut self, id: u32, put_back: &mut VecDeque<Utf8Bytes>) -> Result<Value> {
         loop {
-            let frame = self.receive().await?;
+            let (frame, mut answer) = (self.receive().await?, None);
             for line in scan::lines(&frame) {
                 match scan::line(line) {
-                    Line::Ok { id: found, .. } if found == id => return Ok(serde_json::from_str(line)?),
+                    Line::Ok { id: found, .. } if found == id => answer = Some(serde_json::from_str(line)?),
                     Line::Error { id: Some(found), .. } if found == id => bail!("refused: {line}"),
                     Line::Ping => self.pong().await?,
                     _ => put_back.push_back(line.into()),
                 }
+            }
+            // Only now: what stands behind the answer in the same frame is kept, too.
+            if let Some(answer) = answer {
+                return Ok(answer);
             }
         }
     }
