@@ -46,9 +46,10 @@ suite_postgres() {
 # cargo test is content with no tests at all.
 ran_some() { grep -Eq '^test result: ok\. [1-9][0-9]* passed' "$1" || { echo "no test ran" >&2 && false; }; }
 
-# The short form: every fault on a cluster of two nodes, every message judged. `make drills` is the long one.
+# The short form: every fault on a cluster of two nodes, every message judged. `make drills` is the long one. A machine that
+# runs tests may be busy, so times count less strictly here than there.
 suite_drills() {
-  cargo build --workspace --features "$features" --locked && target/debug/deskbell-load drills --short
+  cargo build --workspace --features "$features" --locked && target/debug/deskbell-load drills --short --patience 3
 }
 
 suite_generated() { scripts/gen.sh --check; }

@@ -47,6 +47,10 @@ pub(crate) struct Settings {
     /// The `deskbell` program; otherwise the one beside this program.
     #[arg(long, value_name = "PATH")]
     deskbell: Option<PathBuf>,
+    /// How many times its limit a fault may take until all is well. For a machine that is busy with other things; what is
+    /// lost, doubled or out of order fails at any rate.
+    #[arg(long, value_name = "TIMES", default_value_t = 1.0)]
+    patience: f64,
     /// Keep the folder of the cluster, with the nodes' log lines, when a drill fails.
     #[arg(long)]
     keep: bool,
@@ -236,14 +240,15 @@ async fn drill(cluster: &mut Cluster, ground: &Ground, settings: &Settings, faul
     crowd.begin();
     tokio::time::sleep(BEFORE).await;
     let scale = Scale { short: settings.short };
-    let limit = fault.limit();
+    let limit = fault.limit().mul_f64(settings.patience);
+    let away_limit = fault.away_limit().map(|limit| limit.mul_f64(settings.patience));
     let mut scene = Scene { cluster, crowd: &crowd, scale, limit, converged: Some(Duration::ZERO) };
     let injected = faults::inject(fault, &mut scene).await;
     let converged = scene.converged;
     let took = began.elapsed();
     let troubles = crowd.troubles();
     let (figures, verdict) = crowd.finish().await?;
-    let mut row = Row::new(fault.name(), took, figures, converged, limit, fault.away_limit());
+    let mut row = Row::new(fault.name(), took, figures, converged, limit, away_limit);
     row.remark(verdict.examples());
     match injected {
         Ok(more) => row.absorb(more),
