@@ -142,9 +142,11 @@ impl Accounts {
             Some(Word::KeyForgotten) => {
                 // At once, whether or not the other keys can be read.
                 self.keyring.forget(&record.subject);
+                // Then who is sent away finds another key that signs, if there is one.
+                let read = self.read_keys().await;
                 let revocation = Revocation::Key(record.subject.clone());
                 self.bus.publish_here(Topic::Control, Message::Revoked(revocation));
-                self.read_keys().await?;
+                read?;
             }
             Some(Word::Visitor) => self.read_bans().await?,
             Some(Word::Session) => {
