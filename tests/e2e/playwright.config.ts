@@ -8,6 +8,8 @@ export default defineConfig<Options>({
   testDir: "specs",
   // One browser and one server at a time: the tests measure focus, time and scrolling, and CI has two cores.
   workers: 1,
+  // On a busy machine; what passes only then is reported as flaky, and is to be looked into.
+  retries: 1,
   forbidOnly: Boolean(process.env.CI),
   timeout: 45_000,
   expect: { timeout: 10_000 },
