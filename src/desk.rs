@@ -271,14 +271,14 @@ impl Desk {
             self.refresh(project).await?;
         }
         let now = self.clock.ticks();
-        Ok(desk.attendance.lock().colleagues(now))
+        Ok(desk.attendance.lock().show_colleagues(now))
     }
 
     /// How many agents are online.
     pub async fn agents_online(self: &Arc<Self>, project: ProjectId) -> Result<u32, Failure> {
         let desk = self.project(project).await?;
         let now = self.clock.ticks();
-        Ok(desk.attendance.lock().online(now))
+        Ok(desk.attendance.lock().show_online(now))
     }
 
     /// A conversation's place in line, while it waits.

@@ -41,7 +41,8 @@ pub(super) struct Attendance {
     visitors: u32,
     line_moved: bool,
     pace: Pace,
-    told_online: u32,
+    /// What all sessions know; none when some know another count.
+    told_online: Option<u32>,
     told: Option<(Standing, Millis)>,
 }
 
@@ -85,7 +86,7 @@ impl Attendance {
             visitors: 0,
             line_moved: false,
             pace: Pace::default(),
-            told_online: 0,
+            told_online: Some(0),
             told: None,
         }
     }
@@ -278,10 +279,18 @@ impl Attendance {
         self.chats.unanswered().filter(|(_, agent)| gone(*agent)).collect()
     }
 
-    pub(super) fn online(&self, now: Millis) -> u32 {
+    fn online(&self, now: Millis) -> u32 {
         let online =
             self.agents.all().filter(|(id, agent)| agent.status(self.peers.have(*id), now) == AgentStatus::Online);
         u32::try_from(online.count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many agents are online, for a session that asks. It may be ahead of the others: whatever the count is when news
+    /// are told next, it is told to all, for what changed in between may have changed back.
+    pub(super) fn show_online(&mut self, now: Millis) -> u32 {
+        let online = self.online(now);
+        self.told_online = self.told_online.filter(|told| *told == online);
+        online
     }
 
     /// The name of an agent who may be given conversations.
@@ -289,8 +298,16 @@ impl Attendance {
         self.agents.assignable(id)
     }
 
-    /// Everyone who is not disabled, by name.
-    pub(super) fn colleagues(&self, now: Millis) -> Vec<Colleague> {
+    /// Everyone who is not disabled, by name, for a session that asks; as with [`Attendance::show_online`].
+    pub(super) fn show_colleagues(&mut self, now: Millis) -> Vec<Colleague> {
+        for (id, agent) in self.agents.all_mut() {
+            let present = (agent.status(self.peers.have(id), now), self.chats.load(id));
+            agent.told = agent.told.filter(|told| *told == present);
+        }
+        self.colleagues(now)
+    }
+
+    fn colleagues(&self, now: Millis) -> Vec<Colleague> {
         let enabled = self.agents.all().filter(|(_, agent)| !agent.disabled);
         let mut list: Vec<_> = enabled
             .map(|(id, agent)| Colleague {
@@ -308,9 +325,10 @@ impl Attendance {
 
     /// Whether [`Attendance::news`] would have something to tell.
     pub(super) fn has_news(&self, now: Millis) -> bool {
-        let is_new =
-            |id, agent: &agents::Agent| agent.told != (agent.status(self.peers.have(id), now), self.chats.load(id));
-        self.line_moved || self.agents.all().any(|(id, agent)| is_new(id, agent))
+        let is_new = |id, agent: &agents::Agent| {
+            agent.told != Some((agent.status(self.peers.have(id), now), self.chats.load(id)))
+        };
+        self.line_moved || self.told_online.is_none() || self.agents.all().any(|(id, agent)| is_new(id, agent))
     }
 
     /// What changed since the last call. At most `most` of the line: who is further back is told when it comes nearer.
@@ -318,14 +336,14 @@ impl Attendance {
         let mut news = News::default();
         for (id, agent) in self.agents.all_mut() {
             let present = (agent.status(self.peers.have(id), now), self.chats.load(id));
-            if agent.told != present {
-                agent.told = present;
+            if agent.told != Some(present) {
+                agent.told = Some(present);
                 news.agents.push((id, present.0, present.1));
             }
         }
         let online = self.online(now);
-        if online != self.told_online {
-            self.told_online = online;
+        if self.told_online != Some(online) {
+            self.told_online = Some(online);
             self.line_moved = true;
             news.online = Some(online);
         }

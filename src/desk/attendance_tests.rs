@@ -160,3 +160,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_one_session_was_shown_ahead_of_the_others_is_corrected_for_it() {
+    let grace = account("Grace", 5);
+    let mut attendance = staffed(std::slice::from_ref(&grace));
+    assert_eq!(attendance.show_online(NOW), 1);
+    assert_eq!(attendance.show_colleagues(NOW)[0].status, AgentStatus::Online);
+    // Nobody else has been told that she came, and now she is gone again.
+    attendance.set_online(grace.id, false, NOW);
+    attendance.depart(grace.id, NOW - LEAVE_AFTER_MS);
+    assert!(attendance.has_news(NOW));
+    let news = attendance.news(NOW, 10);
+    assert_eq!((news.online, news.agents), (Some(0), vec![(grace.id, AgentStatus::Offline, 0)]));
+    assert!(!attendance.has_news(NOW));
+}

@@ -36,7 +36,8 @@ pub(super) struct Agent {
     /// Until then it counts as here all the same.
     stays_until: Millis,
     pub(super) last_given: Millis,
-    pub(super) told: (AgentStatus, u32),
+    /// How all sessions know it to be; none when some know it otherwise.
+    pub(super) told: Option<(AgentStatus, u32)>,
 }
 
 impl Agent {
@@ -51,7 +52,7 @@ impl Agent {
             left_at: None,
             stays_until: 0,
             last_given: 0,
-            told: (AgentStatus::Offline, 0),
+            told: Some((AgentStatus::Offline, 0)),
         }
     }
 
