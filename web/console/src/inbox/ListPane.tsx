@@ -1,5 +1,5 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useRef } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef } from "react";
 import { useOverlays } from "../actions/overlay.ts";
 import { agent, me, useAgentName, useReadable } from "../app/agent.ts";
 import { matches, PHONE, useMedia } from "../app/media.ts";
@@ -32,7 +32,8 @@ export function ListPane({ view, open }: { view: ViewName; open: string | undefi
   }, [shown.ids, overlays, view, sort]);
   const { ids, hold, pending, release } = useSteady(live, `${q ?? ""} ${sort ?? ""}`);
   const rows = useRef<RowsHandle>(null);
-  useEffect(() => shownIds.set(ids), [ids]);
+  // Before the page is drawn: a key may be pressed as soon as it is.
+  useLayoutEffect(() => shownIds.set(ids), [ids]);
   const more = useCallback(() => list.loadMore(), [list]);
   useListKeys(rows, ids, open);
   useReturn(rows);

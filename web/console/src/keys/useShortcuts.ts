@@ -1,16 +1,13 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useEffectEvent } from "react";
 import { useSettings } from "../settings/settings.ts";
 import { type Command, interpret, type Pending, type Press } from "./keymap.ts";
 
 /** What each command does on the page that is shown; a missing one does nothing. */
 export type Handlers = Partial<Record<Command, () => void>>;
 
-/** Listens to the whole page and runs the handler of each shortcut. */
+/** Listens to the whole page and runs the handler of each shortcut: always that of what is on the page in that moment. */
 export function useShortcuts(handlers: Handlers): void {
-  const latest = useRef(handlers);
-  useEffect(() => {
-    latest.current = handlers;
-  });
+  const handlerOf = useEffectEvent((command: Command) => handlers[command]);
   useEffect(() => {
     let pending: Pending | null = null;
     const onKey = (event: KeyboardEvent): void => {
@@ -18,7 +15,7 @@ export function useShortcuts(handlers: Handlers): void {
       const meaning = interpret(pressOf(event), pending, Date.now(), useSettings.getState().singleKeys);
       pending = meaning !== null && "pending" in meaning ? meaning.pending : null;
       if (meaning === null || !("command" in meaning)) return;
-      const handler = latest.current[meaning.command];
+      const handler = handlerOf(meaning.command);
       if (handler === undefined) return;
       event.preventDefault();
       handler();
