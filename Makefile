@@ -58,7 +58,7 @@ bench: release ## what the server bears, beside the limit of its own stack (minu
 	target/release/deskbell-load chat --runs 3 --with-baseline --pin
 
 .PHONY: drills
-drills: release ## every fault that a cluster must survive, as long as in the world, every message judged (most of an hour)
+drills: release ## every fault that a cluster must survive, as long as in the world, every message judged (about 20 minutes, a million messages)
 	@scripts/setup.sh cluster
 	cargo build --release --locked --package deskbell-load
 	target/release/deskbell-load drills --keep

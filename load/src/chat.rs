@@ -17,10 +17,10 @@ use tokio::sync::mpsc;
 use crate::{
     check::Verdict,
     client::{Buffers, Dialer},
-    flights::{Meter, micros},
-    pair::{Pair, Talk, VISITOR},
+    flights::{Latencies, Meter, micros},
+    pair::{Pair, Seat, Talk, VISITOR},
     plan::Plan,
-    procfs::{self, Reading},
+    procfs::{self, Reading, Readings},
     report::{Figures, micros_as_ms, progress, remark, whole},
     side::{Order, Side},
     target::{Target, Tokens},
@@ -67,24 +67,44 @@ impl Settings {
     }
 }
 
+/// Which latencies are kept apart where there are several nodes: those of pairs on one node, and of pairs across two.
+const GROUPS: [&str; 2] = ["same_node", "cross_node"];
+
 /// Runs against a server and returns what was measured.
 pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> {
     let dialer = target.dialer(Buffers::TALKING)?;
-    let meter = Arc::new(Meter::new());
+    let meter = Arc::new(Meter::with_groups(GROUPS.len()));
     let pairs = match target.tokens(settings.pairs, settings.pairs).await? {
         Some(tokens) => open_all(&dialer, &tokens, settings, &meter).await?,
         None => relay_all(&dialer, settings, &meter).await?,
     };
-    converse(pairs, target, settings, &meter).await
+    let mut figures = converse(pairs, target, settings, &meter).await?;
+    if dialer.nodes() > 1 {
+        set_groups(&mut figures, &meter);
+    }
+    Ok(figures)
+}
+
+/// Where the two of a pair are: visitors on all nodes in turn, every other agent on its visitor's node, the rest on the next
+/// one. Also which group that makes the pair.
+const fn places(index: usize, nodes: usize) -> ([usize; 2], usize) {
+    let visitor = index / 2 % nodes;
+    let agent = (visitor + index % 2) % nodes;
+    ([visitor, agent], if visitor == agent { 0 } else { 1 })
 }
 
 async fn open_all(dialer: &Dialer, tokens: &Tokens, settings: Settings, meter: &Arc<Meter>) -> Result<Vec<Pair>> {
+    let nodes: Vec<_> = (0..dialer.nodes()).map(|at| dialer.to_node(at)).collect();
+    let nodes = &nodes;
     let openings = (0..settings.pairs).map(|index| {
-        let talk = Talk::new(index, settings.bytes, Arc::clone(meter));
+        let ([visitor, agent], group) = places(index, nodes.len());
+        let talk = Talk::new(index, settings.bytes, Arc::clone(meter), group);
         async move {
-            let pair =
-                Pair::open(dialer, &[tokens.visitor(index), tokens.agent(index)], talk, settings.kill_after.is_some())
-                    .await;
+            let seats = [
+                Seat { dialer: &nodes[visitor], token: tokens.visitor(index) },
+                Seat { dialer: &nodes[agent], token: tokens.agent(index) },
+            ];
+            let pair = Pair::open(&seats, talk, settings.kill_after.is_some()).await;
             pair.with_context(|| format!("failed to set up conversation {index}"))
         }
     });
@@ -92,9 +112,22 @@ async fn open_all(dialer: &Dialer, tokens: &Tokens, settings: Settings, meter: &
 }
 
 async fn relay_all(dialer: &Dialer, settings: Settings, meter: &Arc<Meter>) -> Result<Vec<Pair>> {
-    let openings =
-        (0..settings.pairs).map(|index| Pair::relayed(dialer, Talk::new(index, settings.bytes, Arc::clone(meter))));
+    let talk = |index| Talk::new(index, settings.bytes, Arc::clone(meter), 0);
+    let openings = (0..settings.pairs).map(|index| Pair::relayed(dialer, talk(index)));
     stream::iter(openings).buffer_unordered(SETUPS_AT_ONCE).try_collect().await
+}
+
+/// The latencies of each group, and what the way through the bus adds.
+fn set_groups(figures: &mut Figures, meter: &Meter) {
+    let latencies = [0, 1].map(|group| meter.latencies_of(group));
+    for (name, latencies) in GROUPS.iter().zip(&latencies) {
+        figures.set_latency(&format!("{name}_ack"), &latencies.ack);
+        figures.set_latency(&format!("{name}_delivered"), &latencies.delivered);
+    }
+    for (name, quantile) in [("cross_node_extra_p50_ms", 0.5), ("cross_node_extra_p99_ms", 0.99)] {
+        let [same, cross] = [0, 1].map(|at| latencies[at].delivered.value_at_quantile(quantile));
+        figures.set(name, micros_as_ms(cross) - micros_as_ms(same));
+    }
 }
 
 async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: &Arc<Meter>) -> Result<Figures> {
@@ -159,7 +192,8 @@ fn begin(
 async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Result<Figures> {
     watch("warming up", Duration::from_secs_f64(settings.warm_up), meter).await;
     let (start, from) = (Instant::now(), meter.total());
-    let (server, own, machine) = (target.read(), procfs::read(std::process::id()), procfs::machine_cpu());
+    let (server, each) = (target.read(), target.read_each());
+    let (own, machine) = (procfs::read(std::process::id()), procfs::machine_cpu());
     meter.measure(true);
     let watching = watch("measuring", Duration::from_secs_f64(settings.seconds), meter);
     let ((), killed) = tokio::join!(watching, kill(target, settings));
@@ -175,24 +209,51 @@ async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Result<F
         figures.set("killed_to_all_back_ms", last.map_or(f64::NAN, |last| micros_as_ms(micros(last - at))));
         return Ok(figures);
     }
-    let mut ours = Duration::ZERO;
-    if let (Some(before), Some(after)) = (server, target.read()) {
-        set_cpu(&mut figures, "server", before, after, elapsed);
-        let busy = after.cpu.saturating_sub(before.cpu);
-        ours += busy;
-        figures.set("server_cpu_us_per_message", whole(micros(busy)) / landed.max(1.0));
-        figures.set("server_rss_mb", whole(after.rss) / 1e6);
-    }
-    if let (Some(before), Some(after)) = (own, procfs::read(std::process::id())) {
-        set_cpu(&mut figures, "harness", before, after, elapsed);
-        ours += after.cpu.saturating_sub(before.cpu);
-    }
+    let usage = Usage { server: (server, target.read()), own, each: (each, target.read_each()), elapsed, landed };
+    let ours = usage.tell(&mut figures);
     if let (Some(before), Some(after)) = (machine, procfs::machine_cpu()) {
         // Interrupts and the disk are in it too; much more than 10 says that the machine was not ours alone.
         let others = after.saturating_sub(before).saturating_sub(ours);
         figures.set("others_cpu_percent", 100.0 * others.as_secs_f64() / elapsed);
     }
     Ok(figures)
+}
+
+/// What was read of processes before and after.
+struct Usage {
+    server: (Option<Reading>, Option<Reading>),
+    own: Option<Reading>,
+    /// Where there are several: each, by name.
+    each: (Readings, Readings),
+    elapsed: f64,
+    landed: f64,
+}
+
+impl Usage {
+    /// Sets CPU and memory of all; gives the CPU that they used together.
+    fn tell(&self, figures: &mut Figures) -> Duration {
+        let mut ours = Duration::ZERO;
+        if let (Some(before), Some(after)) = self.server {
+            ours += self.busy(figures, "server", before, after);
+            figures.set("server_rss_mb", whole(after.rss) / 1e6);
+        }
+        for ((name, before), (_, after)) in self.each.0.iter().zip(&self.each.1) {
+            let busy = self.busy(figures, name, *before, *after);
+            // The nodes are the server.
+            ours += if name.starts_with("node_") { Duration::ZERO } else { busy };
+        }
+        if let (Some(before), Some(after)) = (self.own, procfs::read(std::process::id())) {
+            ours += self.busy(figures, "harness", before, after);
+        }
+        ours
+    }
+
+    fn busy(&self, figures: &mut Figures, who: &str, before: Reading, after: Reading) -> Duration {
+        let busy = after.cpu.saturating_sub(before.cpu);
+        figures.set(format!("{who}_cpu_percent"), 100.0 * busy.as_secs_f64() / self.elapsed);
+        figures.set(format!("{who}_cpu_us_per_message"), whole(micros(busy)) / self.landed.max(1.0));
+        busy
+    }
 }
 
 /// Kills the server when it is time and starts it again; returns when that was, and how long until it was ready again.
@@ -202,11 +263,6 @@ async fn kill(target: &Target, settings: Settings) -> Result<Option<(Instant, Du
     let at = Instant::now();
     target.kill_and_start().await?;
     Ok(Some((at, at.elapsed())))
-}
-
-fn set_cpu(figures: &mut Figures, who: &str, before: Reading, after: Reading, elapsed: f64) {
-    let busy = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    figures.set(format!("{who}_cpu_percent"), 100.0 * busy / elapsed);
 }
 
 async fn watch(what: &str, length: Duration, meter: &Meter) {
@@ -223,7 +279,7 @@ async fn watch(what: &str, length: Duration, meter: &Meter) {
 }
 
 fn judge(mut figures: Figures, talks: &[Arc<Talk>], target: &Target, meter: &Meter, late: u64) -> Figures {
-    let (ack, delivered) = meter.latencies();
+    let Latencies { ack, delivered } = meter.latencies();
     if target.is_baseline() {
         figures.set_latency("delivered", &delivered);
         return figures;

@@ -20,7 +20,7 @@ const SHORT: Settings = Settings {
 
 async fn against(breach: Breach, settings: Settings) -> Figures {
     let mint = Mint::ready_made(vec!["visitor.0".into()], vec!["agent.0".into()]);
-    let target = Target::at(fake::start(breach).await, Some(mint));
+    let target = Target::at(&[fake::start(breach).await], Some(mint));
     run(&target, settings).await.unwrap()
 }
 
@@ -78,12 +78,39 @@ async fn a_socket_that_ends_is_counted() {
 }
 
 #[tokio::test]
+async fn with_several_nodes_the_way_between_them_is_measured_apart() {
+    const WAY_MS: u64 = 40;
+    let mint = Mint::ready_made(vec!["visitor.0".into()], vec!["agent.0".into()]);
+    let target = Target::at(&fake::start_nodes(Breach::SlowBus(WAY_MS), 2).await, Some(mint));
+    let settings = Settings { pairs: 8, rate: Some(200.0), seconds: 0.5, ..SHORT };
+    let figures = run(&target, settings).await.unwrap();
+    assert_eq!(faults(&figures), [""; 0]);
+    let at = |name: &str| figures.get(name).unwrap();
+    assert!(at("cross_node_delivered_p50_ms") >= whole(WAY_MS) && at("same_node_delivered_p50_ms") < whole(WAY_MS));
+    assert!(at("same_node_delivered_p50_ms") > 0.0, "both were measured");
+    let extra = at("cross_node_delivered_p99_ms") - at("same_node_delivered_p99_ms");
+    assert!((at("cross_node_extra_p99_ms") - extra).abs() < 1e-9);
+}
+
+#[test]
+fn half_of_the_pairs_are_on_one_node_and_every_node_has_as_many_of_both_sides() {
+    for nodes in [2, 3] {
+        let places: Vec<_> = (0..nodes * 4).map(|index| places(index, nodes)).collect();
+        assert_eq!(places.iter().filter(|(_, group)| *group == 0).count(), places.len() / 2);
+        for side in [VISITOR, 1] {
+            assert!((0..nodes).all(|node| places.iter().filter(|(at, _)| at[side] == node).count() == 4));
+        }
+    }
+    assert_eq!(places(1, 1), ([0, 0], 0), "one node has no other");
+}
+
+#[tokio::test]
 async fn the_baseline_relays_between_pairs() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new());
     let relays = tasks.clone();
     tasks.spawn(async move { crate::baseline::relay_all(listener, None, &relays).await.unwrap() });
-    let figures = run(&Target::at(address, None), SHORT).await.unwrap();
+    let figures = run(&Target::at(&[address], None), SHORT).await.unwrap();
     assert!(figures.get("messages_per_s").unwrap() > 100.0);
     assert!(figures.get("delivered_p50_ms").unwrap() > 0.0);
 }

@@ -125,6 +125,17 @@ impl Dialer {
         self
     }
 
+    /// The same, always to this one of the nodes; counted round.
+    pub(crate) fn to_node(&self, at: usize) -> Self {
+        let only = self.endpoints[at % self.endpoints.len()].clone();
+        Self { endpoints: [only].into(), ..self.clone() }
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.endpoints.len()
+    }
+
     pub(crate) fn is_tls(&self) -> bool {
         !matches!(self.tls, Tls::Off)
     }

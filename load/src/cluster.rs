@@ -15,11 +15,11 @@ use self::{
     node::{Behind, Node},
     postgres::Postgres,
     redis::Redis,
-    wire::End,
 };
 use crate::{
     client::{Buffers, Dialer, Endpoint},
     crowd::Ground,
+    procfs::Readings,
     spawn::{Authority, Mint},
 };
 
@@ -31,42 +31,58 @@ pub(crate) struct Shape {
     pub(crate) redis: bool,
 }
 
+/// How a cluster is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Build<'a> {
+    /// The `deskbell` program.
+    pub(crate) program: &'a Path,
+    pub(crate) shape: Shape,
+    /// With wires in between that can be held and cut. They take CPU of this program: not where latency is measured.
+    pub(crate) wires: bool,
+    pub(crate) tls: bool,
+    /// Everything on the first core.
+    pub(crate) pin: bool,
+    /// In which folder its own is made; otherwise where temporary ones are.
+    pub(crate) under: Option<&'a Path>,
+}
+
 pub(crate) struct Cluster {
     // In the order in which they end.
     pub(crate) nodes: Vec<Node>,
     pub(crate) redis: Option<Redis>,
     pub(crate) postgres: Option<Postgres>,
-    pub(crate) authority: Authority,
+    authority: Option<Authority>,
     pub(crate) mint: Mint,
     folder: TempDir,
 }
 
 impl Cluster {
     /// Starts everything; returns when all nodes are ready.
-    pub(crate) async fn start(program: &Path, shape: Shape) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("deskbell-cluster-").tempdir()?;
-        let authority = Authority::new()?;
+    pub(crate) async fn start(build: Build<'_>) -> Result<Self> {
+        let mut folder = tempfile::Builder::new();
+        folder.prefix("deskbell-cluster-");
+        let folder = build.under.map_or_else(|| folder.tempdir(), |under| folder.tempdir_in(under))?;
+        let authority = build.tls.then(Authority::new).transpose()?;
         let (mut postgres, mut redis) = (None, None);
-        if shape.postgres {
-            postgres = Some(Postgres::start(folder.path()).await.context("failed to start PostgreSQL")?);
+        if build.shape.postgres {
+            let started = Postgres::start(folder.path(), build.pin).await;
+            postgres = Some(started.context("failed to start PostgreSQL")?);
         }
-        if shape.redis {
-            redis = Some(Redis::start(folder.path()).await.context("failed to start Redis")?);
+        if build.shape.redis {
+            redis = Some(Redis::start(folder.path(), build.pin).await.context("failed to start Redis")?);
         }
+        let behind =
+            Behind { redis: redis.as_ref().map(Redis::socket), postgres: postgres.as_ref().map(Postgres::socket) };
         let mut nodes = Vec::new();
-        for index in 1..=shape.nodes {
-            let behind = Behind {
-                redis: redis.as_ref().map(|redis| End::Unix(redis.socket())),
-                postgres: postgres.as_ref().map(|postgres| End::Unix(postgres.socket())),
-            };
+        for index in 1..=build.shape.nodes {
             let own = folder.path().join(format!("node-{index}"));
-            let mut node = Node::prepare(&own, program, &authority, behind).await?;
+            let mut node = Node::prepare(&own, &build, authority.as_ref(), behind.clone()).await?;
             let started = node.start().await;
             started.with_context(|| format!("node {index} said:\n{}", node.last_lines(5).join("\n")))?;
             nodes.push(node);
         }
         let config = nodes.first().context("a cluster has nodes")?.config().to_owned();
-        let mint = Mint::by(program.to_owned(), config, String::new());
+        let mint = Mint::by(build.program.to_owned(), config, String::new());
         Ok(Self { nodes, redis, postgres, authority, mint, folder })
     }
 
@@ -81,7 +97,37 @@ impl Cluster {
     }
 
     fn dialer(&self, nodes: impl Iterator<Item = Endpoint>, buffers: Buffers) -> Result<Dialer> {
-        Dialer::to_any(&nodes.collect::<Vec<_>>(), Some(&self.authority.pem), buffers, 8)
+        Dialer::to_any(&nodes.collect::<Vec<_>>(), self.ca(), buffers, 8)
+    }
+
+    /// The certificate (PEM) that nodes with TLS are checked against.
+    pub(crate) fn ca(&self) -> Option<&str> {
+        self.authority.as_ref().map(|authority| authority.pem.as_str())
+    }
+
+    /// Who signs the nodes' certificates.
+    pub(crate) fn authority(&self) -> Result<&Authority> {
+        self.authority.as_ref().context("the cluster has no TLS")
+    }
+
+    /// Memory and CPU of everything in it, by name.
+    pub(crate) fn read(&self) -> Option<Readings> {
+        let mut readings = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            readings.push((format!("node_{}", at + 1), node.read()?));
+        }
+        if let Some(redis) = &self.redis {
+            readings.push(("redis".to_owned(), redis.read()?));
+        }
+        if let Some(postgres) = &self.postgres {
+            readings.push(("postgres".to_owned(), postgres.read()?));
+        }
+        Some(readings)
+    }
+
+    /// Where it keeps its data.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its Redis.

@@ -28,7 +28,7 @@ use crate::{
     client::{Dialer, Link},
     flights::{LATE, Meter, micros},
     outbox::{Homes, Patience, Strangers},
-    pair::{AGENT, Pair, Role, Talk, VISITOR},
+    pair::{AGENT, Pair, Role, Seat, Talk, VISITOR},
     plan::{Plan, Speaker},
     procfs,
     report::{Figures, micros_as_ms, progress, remark, whole},
@@ -81,7 +81,12 @@ impl Settings {
         if self.conversations < PROJECTS || self.readers > 24 || self.rate.is_some_and(|rate| rate <= 0.0) {
             bail!("--conversations must be 2 or more, --readers 24 or less, --rate above 0");
         }
-        procfs::require_descriptors((self.conversations * (2 + self.readers)) as u64)
+        procfs::require_descriptors(self.sockets() as u64)
+    }
+
+    /// How many sockets the crowd has.
+    pub(crate) const fn sockets(&self) -> usize {
+        self.conversations * (2 + self.readers)
     }
 
     /// Who listens to each conversation.
@@ -149,7 +154,8 @@ impl Crowd {
             let talk = Talk::among(&cast, index, settings.bytes, Arc::clone(&meter));
             let tokens = tokens_of(&tokens[index % PROJECTS], &cast, index / PROJECTS);
             async move {
-                Pair::open(&ground.dialer, &tokens, talk, true).await.with_context(|| format!("conversation {index}"))
+                let seats: Vec<_> = tokens.into_iter().map(|token| Seat { dialer: &ground.dialer, token }).collect();
+                Pair::open(&seats, talk, true).await.with_context(|| format!("conversation {index}"))
             }
         });
         let pairs: Vec<Pair> = stream::iter(openings).buffered(SETUPS_AT_ONCE).try_collect().await?;
@@ -224,6 +230,19 @@ impl Crowd {
                 self.meter.under_way(),
                 self.meter.away()
             ));
+        }
+    }
+
+    /// How many messages are acknowledged and delivered to everybody.
+    pub(crate) fn landed(&self) -> u64 {
+        self.meter.total()
+    }
+
+    /// Waits until so many have landed, or the time is over.
+    pub(crate) async fn talk_on(&self, until: u64, limit: Duration) {
+        let end = Instant::now() + limit;
+        while self.landed() < until && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -334,10 +353,10 @@ impl Crowd {
 
     fn figures(&self, verdict: &Verdict, elapsed: Duration, not_sent: u64) -> Figures {
         let mut figures = Figures::default();
-        let (ack, delivered) = self.meter.latencies();
+        let latencies = self.meter.latencies();
         figures.set("messages_per_s", whole(self.meter.total()) / elapsed.as_secs_f64());
-        figures.set_latency("ack", &ack);
-        figures.set_latency("delivered", &delivered);
+        figures.set_latency("ack", &latencies.ack);
+        figures.set_latency("delivered", &latencies.delivered);
         figures.set_verdict(verdict);
         let (errors, disconnects) = self.meter.troubles();
         let (returns, last) = self.meter.returns();

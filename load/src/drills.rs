@@ -13,9 +13,10 @@ use anyhow::{Context as _, Result, bail};
 
 use self::table::Row;
 use crate::{
-    cluster::{Cluster, Shape},
+    cluster::{Build, Cluster, Shape},
     crowd::{Crowd, Ground, Settings as CrowdSettings},
-    report::{Figures, remark},
+    procfs,
+    report::{Figures, progress, remark, whole},
 };
 
 /// How long a calm crowd talks before the fault.
@@ -23,10 +24,17 @@ const BEFORE: Duration = Duration::from_secs(1);
 /// How much later than its limit a crowd is still waited for, to say how long it took.
 const OVERTIME: Duration = Duration::from_secs(30);
 
+/// For how long what is missing of a drill's messages may take to be said in peace.
+const PEACE: Duration = Duration::from_mins(2);
+/// Sockets of a storm, in the long form and the short one.
+const STORM: usize = 10_000;
+const SHORT_STORM: usize = 500;
+
 /// How to drill.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
-    /// The short form: two minutes in all, for every change. Without it, each fault as long as it is in the world.
+    /// The short form: two minutes in all, for every change. Without it, each fault as long as it is in the world, again and
+    /// again: about 20 minutes.
     #[arg(long)]
     short: bool,
     /// Only this one; may be given several times.
@@ -38,10 +46,13 @@ pub(crate) struct Settings {
     /// Nodes of a cluster.
     #[arg(long, default_value_t = 2)]
     nodes: usize,
-    /// Messages a second. Short: 200, else 600.
+    /// Messages a second. Short: 200, else 1,000.
     #[arg(long)]
     rate: Option<f64>,
-    /// Conversations. Short: 16, else 60.
+    /// Messages in all; a fault comes again until its share of them is said. Short: each fault once, else 1,000,000.
+    #[arg(long)]
+    messages: Option<u64>,
+    /// Conversations. Short: 16, else 100.
     #[arg(long)]
     conversations: Option<usize>,
     /// The `deskbell` program; otherwise the one beside this program.
@@ -177,12 +188,14 @@ pub(crate) async fn run(settings: &Settings, json: Option<&Path>, program: &Path
     if let Some(fault) = chosen.iter().find(|fault| !fault.suits(shape)) {
         bail!("{} can't be drilled on {shape:?}", fault.name());
     }
-    let mut cluster = Cluster::start(program, shape).await?;
+    settings.validate(&chosen)?;
+    let each = settings.each(chosen.len());
+    let mut cluster = Cluster::start(Build { program, shape, wires: true, tls: true, pin: false, under: None }).await?;
     let ground = cluster.ground().await?;
     let mut rows = Vec::new();
     for fault in chosen {
         remark(&format!("drill: {}", fault.name()));
-        let row = drill(&mut cluster, &ground, settings, fault).await;
+        let row = drill(&mut cluster, &ground, settings, fault, each).await;
         let row = row.unwrap_or_else(|error| Row::broken(fault.name(), format!("{error:#}")));
         for line in row.remarks() {
             remark(&format!("  {line}"));
@@ -209,6 +222,20 @@ impl Settings {
         self.deskbell.as_deref()
     }
 
+    fn validate(&self, chosen: &[Fault]) -> Result<()> {
+        if self.rate() <= 0.0 || !self.rate().is_finite() || self.nodes == 0 {
+            bail!("--rate and --nodes must be above 0");
+        }
+        let crowd = self.crowd(Fault::Nothing).sockets() as u64;
+        let storm = if chosen.contains(&Fault::Storm) { self.scale().times(SHORT_STORM, STORM) as u64 } else { 0 };
+        // Each of the crowd has a wire with two ends.
+        procfs::require_descriptors(crowd * 3 + storm)
+    }
+
+    const fn scale(&self) -> Scale {
+        Scale { short: self.short }
+    }
+
     fn shape(&self) -> Shape {
         match self.shape {
             Kind::Cluster => Shape { nodes: self.nodes, postgres: true, redis: true },
@@ -217,12 +244,22 @@ impl Settings {
         }
     }
 
+    fn rate(&self) -> f64 {
+        self.rate.unwrap_or(if self.short { 200.0 } else { 1000.0 })
+    }
+
+    /// How many messages each of so many drills is to have, at least.
+    fn each(&self, drills: usize) -> u64 {
+        let all = self.messages.unwrap_or(if self.short { 0 } else { 1_000_000 });
+        all.div_ceil(drills.max(1) as u64)
+    }
+
     fn crowd(&self, fault: Fault) -> CrowdSettings {
-        let scale = Scale { short: self.short };
+        let scale = self.scale();
         CrowdSettings {
-            conversations: self.conversations.unwrap_or(scale.times(16, 60)),
+            conversations: self.conversations.unwrap_or(scale.times(16, 100)),
             readers: 2,
-            rate: Some(self.rate.unwrap_or(if self.short { 200.0 } else { 600.0 })),
+            rate: Some(self.rate()),
             seconds: 0.0,
             messages: None,
             bytes: 128,
@@ -233,17 +270,16 @@ impl Settings {
     }
 }
 
-/// One drill: a crowd, the fault in the middle, the judgement.
-async fn drill(cluster: &mut Cluster, ground: &Ground, settings: &Settings, fault: Fault) -> Result<Row> {
+/// One drill: a crowd, the fault in the middle, again until so many messages are said, the judgement.
+async fn drill(cluster: &mut Cluster, ground: &Ground, settings: &Settings, fault: Fault, each: u64) -> Result<Row> {
     let mut crowd = Crowd::gather(ground, &settings.crowd(fault)).await.context("failed to gather a crowd")?;
     let began = Instant::now();
     crowd.begin();
     tokio::time::sleep(BEFORE).await;
-    let scale = Scale { short: settings.short };
     let limit = fault.limit().mul_f64(settings.patience);
     let away_limit = fault.away_limit().map(|limit| limit.mul_f64(settings.patience));
-    let mut scene = Scene { cluster, crowd: &crowd, scale, limit, converged: Some(Duration::ZERO) };
-    let injected = faults::inject(fault, &mut scene).await;
+    let mut scene = Scene { cluster, crowd: &crowd, scale: settings.scale(), limit, converged: Some(Duration::ZERO) };
+    let injected = again_and_again(fault, &mut scene, each).await;
     let converged = scene.converged;
     let took = began.elapsed();
     let troubles = crowd.troubles();
@@ -266,6 +302,25 @@ async fn drill(cluster: &mut Cluster, ground: &Ground, settings: &Settings, faul
         row.remark(&troubles);
     }
     Ok(row)
+}
+
+/// Breaks the same thing until so many messages are said, or it does not heal; what little is missing then is said in peace.
+async fn again_and_again(fault: Fault, scene: &mut Scene<'_>, each: u64) -> Result<Measured> {
+    let mut rounds = 0;
+    loop {
+        let mut measured = faults::inject(fault, scene).await?;
+        rounds += 1;
+        let said = scene.crowd.landed();
+        progress(&format!("{}: {rounds} times, {said} messages", fault.name()));
+        let (half_a_round, healed) = (said / rounds / 2, scene.converged.is_some());
+        if said + half_a_round >= each || !healed {
+            if healed {
+                scene.crowd.talk_on(each, PEACE).await;
+            }
+            measured.set("rounds", whole(rounds));
+            return Ok(measured);
+        }
+    }
 }
 
 /// After a drill that broke off: everything runs again, or there is no point in going on.

@@ -1,7 +1,7 @@
 //! Nodes of a hundred lines that speak enough of the protocol to be measured, share one log, and can be told to break their
 //! word. For tests of the harness only: whoever judges must be seen to find something.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use deskbell::{ids::ConversationId, protocol::client::ClientFrame, tasks::Tasks};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    time::Instant,
 };
 use tokio_tungstenite::{accept_hdr_async_with_config, tungstenite::Message};
 
@@ -47,13 +48,19 @@ pub(crate) enum Breach {
     HeadAbroad(u64),
     /// Lets everybody read everything.
     OpenDoors,
+    /// No breach: what other nodes' readers get comes so many milliseconds later.
+    SlowBus(u64),
 }
+
+/// What a socket gets, and not before then.
+type Post = (Instant, String);
 
 /// Somebody who listens.
 #[derive(Clone)]
 struct Reader {
     is_agent: bool,
-    outbox: mpsc::Sender<String>,
+    node: usize,
+    outbox: mpsc::Sender<Post>,
 }
 
 #[derive(Default)]
@@ -72,8 +79,10 @@ struct Conversation {
 struct State {
     conversations: HashMap<ConversationId, Conversation>,
     /// Agents who follow the inbox, by project.
-    inboxes: Vec<(String, mpsc::Sender<String>)>,
+    inboxes: Vec<(String, mpsc::Sender<Post>)>,
     deliveries: u64,
+    /// At which node somebody writes just now.
+    at_node: usize,
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -81,7 +90,8 @@ type Shared = Arc<Mutex<State>>;
 /// Who a socket is: tokens here read `visitor.PROJECT.NUMBER` and `agent.PROJECT`.
 struct Session {
     token: String,
-    outbox: mpsc::Sender<String>,
+    node: usize,
+    outbox: mpsc::Sender<Post>,
 }
 
 /// Starts one node; it ends with the test's runtime.
@@ -92,34 +102,37 @@ pub(crate) async fn start(breach: Breach) -> SocketAddr {
 /// Starts nodes that share a log.
 pub(crate) async fn start_nodes(breach: Breach, count: usize) -> Vec<SocketAddr> {
     let (shared, tasks, mut addresses) = (Shared::default(), Tasks::new(), Vec::new());
-    for _ in 0..count {
+    for node in 0..count {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         addresses.push(listener.local_addr().unwrap());
         let (sessions, shared) = (tasks.clone(), Arc::clone(&shared));
         tasks.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                sessions.spawn(serve(stream, Arc::clone(&shared), breach));
+                sessions.spawn(serve(stream, node, Arc::clone(&shared), breach));
             }
         });
     }
     addresses
 }
 
-async fn serve(stream: TcpStream, shared: Shared, breach: Breach) {
+async fn serve(stream: TcpStream, node: usize, shared: Shared, breach: Breach) {
     stream.set_nodelay(true).unwrap();
     let mut socket = accept_hdr_async_with_config(stream, echo_subprotocol, None).await.unwrap();
     let (outbox, mut inbox) = mpsc::channel(10_000);
-    let mut session = Session { token: String::new(), outbox };
+    let mut session = Session { token: String::new(), node, outbox };
     loop {
         tokio::select! {
-            Some(text) = inbox.recv() => if socket.send(Message::text(text)).await.is_err() { return },
+            Some((at, text)) = inbox.recv() => {
+                tokio::time::sleep_until(at).await;
+                if socket.send(Message::text(text)).await.is_err() { return }
+            }
             frame = socket.next() => match frame {
                 Some(Ok(Message::Text(text))) => {
                     // The types that the real server reads with: what the harness sends must please them.
                     ClientFrame::parse(&text).unwrap();
                     let command = serde_json::from_str(&text).unwrap();
                     let Some(answer) = session.answer(&command, &mut shared.lock(), breach) else { return };
-                    session.outbox.try_send(answer.to_string()).unwrap();
+                    session.outbox.try_send((Instant::now(), answer.to_string())).unwrap();
                 }
                 _ => return,
             }
@@ -149,10 +162,11 @@ impl Session {
     }
 
     fn reader(&self) -> Reader {
-        Reader { is_agent: self.is_agent(), outbox: self.outbox.clone() }
+        Reader { is_agent: self.is_agent(), node: self.node, outbox: self.outbox.clone() }
     }
 
     fn answer(&mut self, command: &Value, state: &mut State, breach: Breach) -> Option<Value> {
+        state.at_node = self.node;
         let id = command["id"].clone();
         let named = command["conversation"].as_str().map(|text| text.parse::<ConversationId>().unwrap());
         let kind = command["type"].as_str().unwrap();
@@ -291,8 +305,12 @@ impl State {
         for reader in self.conversations[&id].readers.iter().filter(|reader| to(reader.is_agent)) {
             self.deliveries += 1;
             if !matches!(breach, Breach::DropOneIn(count) if self.deliveries.is_multiple_of(count)) {
+                let wait = match breach {
+                    Breach::SlowBus(wait_ms) if reader.node != self.at_node => Duration::from_millis(wait_ms),
+                    _ => Duration::ZERO,
+                };
                 // A reader that has gone gets nothing.
-                reader.outbox.try_send(line.clone()).ok();
+                reader.outbox.try_send((Instant::now() + wait, line.clone())).ok();
             }
         }
     }
@@ -303,7 +321,7 @@ impl State {
         for reader in
             self.conversations.values().filter(|other| other.project != *home).flat_map(|other| &other.readers)
         {
-            reader.outbox.try_send(line.clone()).ok();
+            reader.outbox.try_send((Instant::now(), line.clone())).ok();
         }
     }
 
@@ -312,7 +330,7 @@ impl State {
         let line = json!({"type": "inbox", "conversation": {"conversation": id, "seq": 1}}).to_string();
         let home = &self.conversations[&id].project;
         for (_, outbox) in self.inboxes.iter().filter(|(project, _)| (project == home) == at_home) {
-            outbox.try_send(line.clone()).ok();
+            outbox.try_send((Instant::now(), line.clone())).ok();
         }
     }
 }

@@ -30,11 +30,18 @@ pub(crate) const LATE: Duration = Duration::from_secs(1);
 /// One writer's messages under way, in the order of their counts.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
+    /// Among which latencies theirs count.
+    group: usize,
     first: u64,
     queue: VecDeque<Flight>,
 }
 
 impl Flights {
+    /// Whose latencies are kept apart from those of other groups.
+    pub(crate) fn of_group(group: usize) -> Self {
+        Self { group, ..Self::default() }
+    }
+
     /// `awaited` has a bit for each reader that is to get it.
     pub(crate) fn depart(&mut self, count: u64, due: Instant, awaited: u32, meter: &Meter) {
         if self.queue.is_empty() {
@@ -47,7 +54,8 @@ impl Flights {
     pub(crate) fn acked(&mut self, count: u64, meter: &Meter) {
         let Some(flight) = self.find(count).filter(|flight| !flight.acked) else { return };
         flight.acked = true;
-        meter.record(&meter.ack, flight.due);
+        let due = flight.due;
+        meter.record(self.group, due, |latencies| &mut latencies.ack);
         self.land(count, meter);
     }
 
@@ -56,7 +64,8 @@ impl Flights {
         let Some(flight) = self.find(count).filter(|flight| flight.awaited & bit(reader) != 0) else { return };
         flight.awaited &= !bit(reader);
         if flight.awaited == 0 {
-            meter.record(&meter.delivered, flight.due);
+            let due = flight.due;
+            meter.record(self.group, due, |latencies| &mut latencies.delivered);
             self.land(count, meter);
         }
     }
@@ -100,11 +109,32 @@ pub(crate) fn bit(reader: usize) -> u32 {
     u32::try_from(reader).ok().and_then(|reader| 1_u32.checked_shl(reader)).unwrap_or_default()
 }
 
+/// How long messages took, in microseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Latencies {
+    /// Until the acknowledgement.
+    pub(crate) ack: Histogram<u64>,
+    /// Until the last of the others had it.
+    pub(crate) delivered: Histogram<u64>,
+}
+
+impl Latencies {
+    fn new() -> Self {
+        Self { ack: histogram(), delivered: histogram() }
+    }
+
+    fn add(&mut self, other: &Self) {
+        // They have the same bounds.
+        self.ack.add(&other.ack).ok();
+        self.delivered.add(&other.delivered).ok();
+    }
+}
+
 /// What all pairs of a run add to.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    ack: Mutex<Histogram<u64>>,
-    delivered: Mutex<Histogram<u64>>,
+    /// Of each group.
+    latencies: Vec<Mutex<Latencies>>,
     /// Whether this is the part of the run that counts: not the warm-up, not the end.
     measuring: AtomicBool,
     under_way: AtomicI64,
@@ -123,9 +153,13 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn new() -> Self {
+        Self::with_groups(1)
+    }
+
+    /// Keeps the latencies of so many groups apart.
+    pub(crate) fn with_groups(count: usize) -> Self {
         Self {
-            ack: Mutex::new(histogram()),
-            delivered: Mutex::new(histogram()),
+            latencies: (0..count).map(|_| Mutex::new(Latencies::new())).collect(),
             measuring: AtomicBool::new(false),
             under_way: AtomicI64::new(0),
             landed: AtomicU64::new(0),
@@ -142,9 +176,9 @@ impl Meter {
         self.measuring.store(on, Ordering::Relaxed);
     }
 
-    fn record(&self, into: &Mutex<Histogram<u64>>, since: Instant) {
+    fn record(&self, group: usize, since: Instant, which: fn(&mut Latencies) -> &mut Histogram<u64>) {
         if self.measuring.load(Ordering::Relaxed) {
-            into.lock().saturating_record(micros(since.elapsed()));
+            which(&mut self.latencies[group].lock()).saturating_record(micros(since.elapsed()));
         }
     }
 
@@ -227,9 +261,16 @@ impl Meter {
         (self.errors.lock().clone(), self.disconnects.lock().clone())
     }
 
-    /// Send to acknowledgement, and send to the other side's receipt, in microseconds.
-    pub(crate) fn latencies(&self) -> (Histogram<u64>, Histogram<u64>) {
-        (self.ack.lock().clone(), self.delivered.lock().clone())
+    /// The latencies of all groups.
+    pub(crate) fn latencies(&self) -> Latencies {
+        let mut all = Latencies::new();
+        self.latencies.iter().for_each(|one| all.add(&one.lock()));
+        all
+    }
+
+    /// The latencies of one group.
+    pub(crate) fn latencies_of(&self, group: usize) -> Latencies {
+        self.latencies[group].lock().clone()
     }
 }
 
@@ -283,7 +324,7 @@ mod tests {
         flights.acked(0, &meter);
         meter.measure(true);
         flights.delivered(0, 0, &meter);
-        let (ack, delivered) = meter.latencies();
-        assert_eq!((ack.len(), delivered.len()), (0, 1));
+        let latencies = meter.latencies();
+        assert_eq!((latencies.ack.len(), latencies.delivered.len()), (0, 1));
     }
 }

@@ -81,16 +81,20 @@ impl Book {
 }
 
 impl Talk {
-    /// A conversation of one visitor and one agent.
-    pub(crate) fn new(index: usize, bytes: usize, meter: Arc<Meter>) -> Arc<Self> {
-        Self::among(&[Role::Visitor, Role::Agent], index, bytes, meter)
+    /// A conversation of one visitor and one agent, in one of the meter's groups.
+    pub(crate) fn new(index: usize, bytes: usize, meter: Arc<Meter>, group: usize) -> Arc<Self> {
+        Self::of(&[Role::Visitor, Role::Agent], index, bytes, meter, group)
     }
 
     /// A conversation to which these listen; the first is the visitor, the second the agent.
     pub(crate) fn among(cast: &[Role], index: usize, bytes: usize, meter: Arc<Meter>) -> Arc<Self> {
+        Self::of(cast, index, bytes, meter, 0)
+    }
+
+    fn of(cast: &[Role], index: usize, bytes: usize, meter: Arc<Meter>, group: usize) -> Arc<Self> {
         let entitled = |lane| cast.iter().map(move |role| role.may_read(lane));
         let book = Book {
-            flights: Default::default(),
+            flights: std::array::from_fn(|_| Flights::of_group(group)),
             // The thread knows no third writer: a note in it is nothing that anybody sent there.
             thread: Checker::new(NOTES, entitled(Lane::Thread)),
             desk: Checker::new(WRITERS, entitled(Lane::Desk)),
@@ -192,6 +196,13 @@ impl Talk {
     }
 }
 
+/// How one of the cast gets in: by which nodes, as whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Seat<'a> {
+    pub(crate) dialer: &'a Dialer,
+    pub(crate) token: &'a str,
+}
+
 /// The sides of a conversation, ready to run.
 pub(crate) struct Pair {
     pub(crate) talk: Arc<Talk>,
@@ -200,10 +211,11 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// A conversation: the visitor opens it, agents watch it, and the visitor's other tabs come back to it.
-    /// There is a token for each of the cast. With `resilient`, its sides come back when their sockets end.
-    pub(crate) async fn open(dialer: &Dialer, tokens: &[&str], talk: Arc<Talk>, resilient: bool) -> Result<Self> {
+    /// There is a seat for each of the cast. With `resilient`, its sides come back when their sockets end.
+    pub(crate) async fn open(seats: &[Seat<'_>], talk: Arc<Talk>, resilient: bool) -> Result<Self> {
         let first = talk.index * talk.cast.len();
-        let mut visitor = Link::connect(dialer, first, tokens[VISITOR]).await.context("the visitor")?;
+        let Seat { dialer, token } = seats[VISITOR];
+        let mut visitor = Link::connect(dialer, first, token).await.context("the visitor")?;
         let mark = talk.depart(VISITOR, Instant::now());
         let body = Body { text: scan::compose(talk.index, mark, talk.bytes) };
         let key = key(mark)?;
@@ -217,12 +229,13 @@ impl Pair {
 
         let epoch = opened["epoch"].as_str().unwrap_or_default();
         let back = |side: usize| {
-            resilient.then(|| Return::new(dialer.clone(), first + side, tokens[side].to_owned(), epoch.to_owned()))
+            let Seat { dialer, token } = seats[side];
+            resilient.then(|| Return::new(dialer.clone(), first + side, token.to_owned(), epoch.to_owned()))
         };
         let voice = Voice::session(visitor, conversation, Role::Visitor, back(VISITOR));
         let mut sides = vec![Side::new(VISITOR, voice, &talk)];
         for (at, role) in talk.cast.iter().enumerate().skip(1) {
-            let (link, entries) = join(dialer, first + at, tokens[at], *role, conversation).await?;
+            let (link, entries) = join(seats[at], first + at, *role, conversation).await?;
             let mut side = Side::new(at, Voice::session(link, conversation, *role, back(at)), &talk);
             side.take(&entries);
             sides.push(side);
@@ -249,15 +262,9 @@ impl Pair {
 }
 
 /// Somebody more who listens to a conversation: connects, and returns what has been said so far.
-async fn join(
-    dialer: &Dialer,
-    index: usize,
-    token: &str,
-    role: Role,
-    conversation: ConversationId,
-) -> Result<(Link, Vec<Value>)> {
-    let mut link = Link::new(dialer.dial(index).await?);
-    let connect = Connect { token: token.to_owned(), client: None, resume: Vec::new() };
+async fn join(seat: Seat<'_>, index: usize, role: Role, conversation: ConversationId) -> Result<(Link, Vec<Value>)> {
+    let mut link = Link::new(seat.dialer.dial(index).await?);
+    let connect = Connect { token: seat.token.to_owned(), client: None, resume: Vec::new() };
     let mut entries = link.ask(Command::Connect(connect)).await.context("failed to connect a session")?;
     if role == Role::Agent {
         link.ask(Command::Availability(SetAvailability { status: Availability::Away })).await?;

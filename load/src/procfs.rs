@@ -18,6 +18,16 @@ pub(crate) struct Reading {
     pub(crate) descriptors: u64,
 }
 
+/// Readings of several processes, by name.
+pub(crate) type Readings = Vec<(String, Reading)>;
+
+impl Reading {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { rss: self.rss + other.rss, cpu: self.cpu + other.cpu, descriptors: self.descriptors + other.descriptors }
+    }
+}
+
 /// Reads a process; `None` when it is gone or not ours to read.
 pub(crate) fn read(pid: u32) -> Option<Reading> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -31,6 +41,23 @@ pub(crate) fn read(pid: u32) -> Option<Reading> {
         cpu: TICK * ticks,
         descriptors: fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64),
     })
+}
+
+/// Reads a process and those that it started, together. What they share is counted for each of them.
+pub(crate) fn read_family(first: u32) -> Option<Reading> {
+    // Whoever has ended meanwhile does not count.
+    Some(children(first).filter_map(read).fold(read(first)?, Reading::plus))
+}
+
+fn children(first: u32) -> impl Iterator<Item = u32> {
+    let names = fs::read_dir("/proc").into_iter().flatten();
+    let all = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter(move |pid| parent(*pid) == Some(first))
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// What the kernel itself holds, in bytes: slab and TCP buffers, of all processes together.
@@ -91,6 +118,20 @@ pub(crate) fn machine() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_family_is_a_process_and_its_children() {
+        let mut first = std::process::Command::new("sh");
+        let first = first.args(["-c", "sleep 60 & echo begun; wait"]);
+        let mut first = first.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(first.stdout.take().unwrap()), &mut said).unwrap();
+        let (alone, all) = (read(first.id()).unwrap(), read_family(first.id()).unwrap());
+        let second = children(first.id()).next().unwrap().to_string();
+        std::process::Command::new("kill").arg(second).status().unwrap();
+        first.wait().unwrap();
+        assert!(all.rss > alone.rss && all.descriptors > alone.descriptors, "{alone:?} {all:?}");
+    }
 
     #[test]
     fn this_process_can_be_read() {

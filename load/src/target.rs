@@ -17,10 +17,13 @@ use tokio::{
 
 use crate::{
     client::{Buffers, Dialer, Endpoint},
+    cluster::{Build, Cluster, Shape, node::Node},
     crowd::Ground,
-    procfs::{self, Reading},
+    procfs::{self, Reading, Readings},
     spawn::{self, Authority, Launch, Mint, Terms, pinned},
 };
+
+const NOT_OURS: &str = "only a single server that was started for the run can be killed";
 
 /// Which server, and on what terms.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,6 +58,12 @@ pub(crate) struct Options {
     /// Folder in which a server that is started keeps its data: choose the disk that matters.
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     data: Option<PathBuf>,
+    /// Start a cluster instead of one server: nodes, their Redis, and PostgreSQL with `fsync`.
+    #[arg(long, conflicts_with = "url")]
+    cluster: bool,
+    /// Nodes of that cluster.
+    #[arg(long, default_value_t = 2, requires = "cluster")]
+    nodes: usize,
     /// Keep started servers on the first core and this program on the second.
     #[arg(long)]
     pub(crate) pin: bool,
@@ -90,18 +99,40 @@ impl Tokens {
     }
 }
 
-/// A server under measurement. What was started for it ends with it.
+/// A server under measurement, or several that are one. What was started for it ends with it.
 pub(crate) struct Target {
-    endpoint: Endpoint,
+    /// Of each node.
+    endpoints: Vec<Endpoint>,
     ca: Option<String>,
     sources: u8,
-    /// 0: not known.
-    pid: AtomicU32,
     mint: Option<Mint>,
-    child: Mutex<Option<Child>>,
-    launch: Option<Launch>,
+    origin: Origin,
     folder: Option<TempDir>,
     started_in: Option<Duration>,
+}
+
+/// Where it comes from.
+enum Origin {
+    /// It ran before; its process, if that is known.
+    Found(Option<u32>),
+    /// It was started.
+    Child(Box<Started>),
+    /// It was started, and what it needs.
+    Cluster(Box<Cluster>),
+}
+
+/// A process that was started for the run.
+struct Started {
+    pid: AtomicU32,
+    child: Mutex<Child>,
+    launch: Option<Launch>,
+}
+
+impl Origin {
+    fn child(child: Child, launch: Option<Launch>) -> Self {
+        let pid = AtomicU32::new(child.id().unwrap_or_default());
+        Self::Child(Box::new(Started { pid, child: Mutex::new(child), launch }))
+    }
 }
 
 impl Target {
@@ -109,8 +140,34 @@ impl Target {
     pub(crate) async fn server(options: &Options) -> Result<Self> {
         match &options.url {
             Some(url) => Self::running(url, options),
+            None if options.cluster => Self::cluster(options).await,
             None => Self::started(options).await,
         }
+    }
+
+    async fn cluster(options: &Options) -> Result<Self> {
+        if options.nodes == 0 {
+            bail!("--nodes must be above 0");
+        }
+        let program = program(options.deskbell.as_deref())?;
+        let build = Build {
+            program: &program,
+            shape: Shape { nodes: options.nodes, postgres: true, redis: true },
+            wires: false,
+            tls: options.tls,
+            pin: options.pin,
+            under: options.data.as_deref(),
+        };
+        let cluster = Cluster::start(build).await?;
+        Ok(Self {
+            endpoints: cluster.nodes.iter().map(Node::endpoint).collect(),
+            ca: cluster.ca().map(str::to_owned),
+            sources: options.sources,
+            mint: Some(cluster.mint.with_another_project().await?),
+            origin: Origin::Cluster(Box::new(cluster)),
+            folder: None,
+            started_in: None,
+        })
     }
 
     fn running(url: &str, options: &Options) -> Result<Self> {
@@ -125,29 +182,25 @@ impl Target {
         };
         let ca = options.ca.as_ref().map(|file| read(file)).transpose()?;
         Ok(Self {
-            endpoint: Endpoint::parse(url)?,
+            endpoints: vec![Endpoint::parse(url)?],
             ca,
             sources: options.sources,
-            pid: AtomicU32::new(options.pid.unwrap_or_default()),
             mint: Some(mint),
-            child: Mutex::default(),
-            launch: None,
+            origin: Origin::Found(options.pid),
             folder: None,
             started_in: None,
         })
     }
 
-    /// Something that listens within this test; the baseline when it needs no tokens.
+    /// Something that listens within this test, on one address or several; the baseline when it needs no tokens.
     #[cfg(test)]
-    pub(crate) fn at(address: std::net::SocketAddr, mint: Option<Mint>) -> Self {
+    pub(crate) fn at(addresses: &[std::net::SocketAddr], mint: Option<Mint>) -> Self {
         Self {
-            endpoint: Endpoint { tls: false, address },
+            endpoints: addresses.iter().map(|address| Endpoint { tls: false, address: *address }).collect(),
             ca: None,
             sources: 1,
-            pid: AtomicU32::default(),
             mint,
-            child: Mutex::default(),
-            launch: None,
+            origin: Origin::Found(None),
             folder: None,
             started_in: None,
         }
@@ -171,13 +224,11 @@ impl Target {
         let child = launch.start().await?;
         let started_in = Some(began.elapsed());
         Ok(Self {
-            endpoint: Endpoint { tls: options.tls, address: plan.listen },
+            endpoints: vec![Endpoint { tls: options.tls, address: plan.listen }],
             ca: authority.map(|authority| authority.pem),
             sources: options.sources,
-            pid: AtomicU32::new(child.id().unwrap_or_default()),
             mint: Some(mint),
-            child: Mutex::new(Some(child)),
-            launch: Some(launch),
+            origin: Origin::child(child, Some(launch)),
             folder: Some(folder),
             started_in,
         })
@@ -201,20 +252,18 @@ impl Target {
         let line = BufReader::new(out).lines().next_line().await?.unwrap_or_default();
         let address = line.strip_prefix("listening ").context("the baseline did not say where it listens")?.parse()?;
         Ok(Self {
-            endpoint: Endpoint { tls: options.tls, address },
+            endpoints: vec![Endpoint { tls: options.tls, address }],
             ca,
             sources: options.sources,
-            pid: AtomicU32::new(child.id().unwrap_or_default()),
             mint: None,
-            child: Mutex::new(Some(child)),
-            launch: None,
+            origin: Origin::child(child, None),
             folder: Some(folder),
             started_in: None,
         })
     }
 
     pub(crate) fn dialer(&self, buffers: Buffers) -> Result<Dialer> {
-        Dialer::new(self.endpoint.clone(), self.ca.as_deref(), buffers, self.sources)
+        Dialer::to_any(&self.endpoints, self.ca.as_deref(), buffers, self.sources)
     }
 
     /// Where a crowd can meet at this one server.
@@ -235,9 +284,23 @@ impl Target {
         }
     }
 
-    /// Memory and CPU of the server now.
+    /// Memory and CPU of the server now, or of all nodes together.
     pub(crate) fn read(&self) -> Option<Reading> {
-        procfs::read(self.pid.load(Ordering::Relaxed))
+        match &self.origin {
+            Origin::Found(pid) => procfs::read((*pid)?),
+            Origin::Child(started) => procfs::read(started.pid.load(Ordering::Relaxed)),
+            Origin::Cluster(cluster) => {
+                cluster.nodes.iter().map(Node::read).reduce(|all, one| Some(all?.plus(one?)))?
+            }
+        }
+    }
+
+    /// Memory and CPU of each of several processes, by name; of none where there is only one.
+    pub(crate) fn read_each(&self) -> Readings {
+        match &self.origin {
+            Origin::Cluster(cluster) => cluster.read().unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
 
     /// From the start of the process to its being ready, if it was started for this run.
@@ -247,29 +310,42 @@ impl Target {
 
     /// How long the disk under the server's data takes for a small write to be safe, 99th percentile.
     pub(crate) fn disk_sync_p99(&self) -> Option<Duration> {
-        self.folder.as_ref().and_then(|folder| spawn::disk_sync_p99(folder.path()).ok())
+        let folder = match &self.origin {
+            Origin::Cluster(cluster) => Some(cluster.folder()),
+            _ => self.folder.as_ref().map(TempDir::path),
+        };
+        folder.and_then(|folder| spawn::disk_sync_p99(folder).ok())
     }
 
     /// Kills the server as a crash would, and starts it again on what it has left; returns when it is ready.
     pub(crate) async fn kill_and_start(&self) -> Result<()> {
-        let launch = self.launch.as_ref().context("only a server that was started for the run can be killed")?;
-        let mut child = self.child.lock().await;
-        if let Some(running) = child.as_mut() {
-            running.kill().await.context("failed to kill the server")?;
-        }
+        let Origin::Child(running) = &self.origin else { bail!(NOT_OURS) };
+        let launch = running.launch.as_ref().context(NOT_OURS)?;
+        let mut child = running.child.lock().await;
+        child.kill().await.context("failed to kill the server")?;
         let started = launch.start().await?;
-        self.pid.store(started.id().unwrap_or_default(), Ordering::Relaxed);
-        *child = Some(started);
+        running.pid.store(started.id().unwrap_or_default(), Ordering::Relaxed);
+        *child = started;
         Ok(())
     }
 
     /// Ends what was started, as an operator would.
     pub(crate) async fn stop(self) -> Result<()> {
-        let Some(mut child) = self.child.lock().await.take() else { return Ok(()) };
-        let status = spawn::stop(&mut child).await?;
-        // The baseline has no orderly end: its signal is its end.
-        if !status.success() && !self.is_baseline() {
-            bail!("the server ended with {status}");
+        let is_baseline = self.is_baseline();
+        match self.origin {
+            Origin::Found(_) => {}
+            Origin::Child(started) => {
+                let status = spawn::stop(&mut *started.child.lock().await).await?;
+                // The baseline has no orderly end: its signal is its end.
+                if !status.success() && !is_baseline {
+                    bail!("the server ended with {status}");
+                }
+            }
+            Origin::Cluster(mut cluster) => {
+                for node in &mut cluster.nodes {
+                    node.stop().await?;
+                }
+            }
         }
         Ok(())
     }

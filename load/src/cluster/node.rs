@@ -1,22 +1,27 @@
 //! One node of a cluster, with a wire to everything that it talks to and to everybody who talks to it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Child;
 
-use super::wire::{End, Wire};
+use super::{
+    Build,
+    wire::{End, Wire},
+};
 use crate::{
     client::Endpoint,
+    procfs::{self, Reading},
     spawn::{self, Authority, Launch, Plan, Terms, is_ready},
 };
 
 pub(crate) struct Node {
-    /// What clients dial.
-    pub(crate) front: Wire,
-    to_redis: Option<Wire>,
-    to_log: Option<Wire>,
-    folder: std::path::PathBuf,
+    wires: Wires,
+    folder: PathBuf,
+    tls: bool,
     plan: Plan,
     launch: Launch,
     child: Option<Child>,
@@ -31,40 +36,77 @@ pub(crate) enum Leg {
     Log,
 }
 
-/// What a node talks to.
+/// A node's wires, those that there are.
+#[derive(Default)]
+struct Wires {
+    front: Option<Wire>,
+    redis: Option<Wire>,
+    log: Option<Wire>,
+}
+
+/// The sockets of what a node talks to.
+#[derive(Clone, Debug)]
 pub(crate) struct Behind {
-    pub(crate) redis: Option<End>,
-    pub(crate) postgres: Option<End>,
+    pub(crate) redis: Option<PathBuf>,
+    pub(crate) postgres: Option<PathBuf>,
+}
+
+impl Behind {
+    /// Addresses of the log and the bus, straight to their sockets.
+    fn addresses(&self) -> (Option<String>, Option<String>) {
+        // PostgreSQL's own way of saying it: the folder in which the socket is.
+        let folder = self.postgres.as_deref().and_then(Path::parent);
+        let log = folder.map(|folder| format!("postgres://deskbell@localhost/postgres?host={}", folder.display()));
+        (log, self.redis.as_ref().map(|socket| format!("unix://{}", socket.display())))
+    }
+
+    /// Addresses of wires that lead there.
+    async fn wired(self, wires: &mut Wires) -> Result<(Option<String>, Option<String>)> {
+        let wire = async |socket: Option<PathBuf>| match socket {
+            Some(socket) => Wire::to(End::Unix(socket)).await.map(Some),
+            None => Ok(None),
+        };
+        (wires.log, wires.redis) = (wire(self.postgres).await?, wire(self.redis).await?);
+        let log = wires.log.as_ref().map(|wire| format!("postgres://deskbell@{}/postgres", wire.address));
+        Ok((log, wires.redis.as_ref().map(|wire| format!("redis://{}", wire.address))))
+    }
 }
 
 impl Node {
     /// Writes its configuration; does not start it.
-    pub(crate) async fn prepare(folder: &Path, program: &Path, authority: &Authority, behind: Behind) -> Result<Self> {
+    pub(crate) async fn prepare(
+        folder: &Path,
+        build: &Build<'_>,
+        authority: Option<&Authority>,
+        behind: Behind,
+    ) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let wire = async |end: Option<End>| match end {
-            Some(end) => Wire::to(end).await.map(Some),
-            None => Ok(None),
-        };
-        let (to_redis, to_log) = (wire(behind.redis).await?, wire(behind.postgres).await?);
-        let database = to_log.as_ref().map(|wire| format!("postgres://deskbell@{}/postgres", wire.address));
-        let redis = to_redis.as_ref().map(|wire| format!("redis://{}", wire.address));
-        let certificate = authority.issue(folder)?;
-        let terms = Terms { certificate: Some(&certificate), database: database.as_deref(), redis: redis.as_deref() };
+        let mut wires = Wires::default();
+        let (database, redis) = if build.wires { behind.wired(&mut wires).await? } else { behind.addresses() };
+        let certificate = authority.map(|authority| authority.issue(folder)).transpose()?;
+        let terms = Terms { certificate: certificate.as_ref(), database: database.as_deref(), redis: redis.as_deref() };
         let plan = Plan::write(folder, terms)?;
-        let front = Wire::to(End::Tcp(plan.listen)).await?;
-        let log = Some(folder.join("node.log"));
-        let launch =
-            Launch { program: program.to_owned(), config: plan.config.clone(), admin: plan.admin, pin: false, log };
-        Ok(Self { front, to_redis, to_log, folder: folder.to_owned(), plan, launch, child: None })
+        if build.wires {
+            wires.front = Some(Wire::to(End::Tcp(plan.listen)).await?);
+        }
+        let launch = Launch {
+            program: build.program.to_owned(),
+            config: plan.config.clone(),
+            admin: plan.admin,
+            pin: build.pin,
+            log: Some(folder.join("node.log")),
+        };
+        Ok(Self { wires, folder: folder.to_owned(), tls: certificate.is_some(), plan, launch, child: None })
     }
 
     /// One of its wires, if the cluster has it.
     pub(crate) fn wire(&self, leg: Leg) -> Result<&Wire> {
         match leg {
-            Leg::Front => Some(&self.front),
-            Leg::Redis => self.to_redis.as_ref(),
-            Leg::Log => self.to_log.as_ref(),
+            Leg::Front => &self.wires.front,
+            Leg::Redis => &self.wires.redis,
+            Leg::Log => &self.wires.log,
         }
+        .as_ref()
         .with_context(|| format!("there is no wire {leg:?}"))
     }
 
@@ -83,12 +125,18 @@ impl Node {
 
     /// What clients dial.
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint { tls: true, address: self.front.address }
+        let address = self.wires.front.as_ref().map_or(self.plan.listen, |wire| wire.address);
+        Endpoint { tls: self.tls, address }
     }
 
     /// The node itself, past the wire.
     pub(crate) fn bare_endpoint(&self) -> Endpoint {
-        Endpoint { tls: true, address: self.plan.listen }
+        Endpoint { tls: self.tls, address: self.plan.listen }
+    }
+
+    /// Its memory and CPU now.
+    pub(crate) fn read(&self) -> Option<Reading> {
+        procfs::read(self.child.as_ref()?.id()?)
     }
 
     /// Returns when it is ready.

@@ -9,19 +9,26 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
+use crate::{
+    procfs::{self, Reading},
+    spawn::pinned,
+};
+
 /// It knows how to start one as whom.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/test-postgres.sh");
 
 pub(crate) struct Postgres {
     folder: PathBuf,
+    pin: bool,
 }
 
 impl Postgres {
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    pub(crate) async fn start(folder: &Path, pin: bool) -> Result<Self> {
         // Its processes may be somebody else's.
         std::fs::set_permissions(folder, Permissions::from_mode(0o755))?;
-        let postgres = Self { folder: folder.join("postgres") };
-        postgres.script("start", &["fsync=on"]).await?;
+        let postgres = Self { folder: folder.join("postgres"), pin };
+        // Durable, and with as much memory as PostgreSQL takes by itself.
+        postgres.script("start", &["fsync=on", "shared_buffers=128MB"]).await?;
         Ok(postgres)
     }
 
@@ -32,14 +39,23 @@ impl Postgres {
 
     /// Kills it as a crash would: the first process, and those that it started.
     pub(crate) async fn kill(&self) -> Result<()> {
-        let file = self.folder.join("data/postmaster.pid");
-        let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
-        let first = text.lines().next().context("PostgreSQL has no process")?.to_owned();
+        let first = self.first_process()?.to_string();
         let others = Command::new("pgrep").args(["-P", &first]).output().await.context("failed to run `pgrep`")?;
         let others = String::from_utf8(others.stdout)?;
         // Some of the others may have ended by themselves.
         Command::new("kill").arg("-9").arg(&first).args(others.split_whitespace()).output().await?;
         Ok(())
+    }
+
+    /// Memory and CPU of all its processes.
+    pub(crate) fn read(&self) -> Option<Reading> {
+        procfs::read_family(self.first_process().ok()?)
+    }
+
+    fn first_process(&self) -> Result<u32> {
+        let file = self.folder.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
+        Ok(text.lines().next().context("PostgreSQL has no process")?.trim().parse()?)
     }
 
     /// Ends it, cutting connections.
@@ -53,7 +69,7 @@ impl Postgres {
     }
 
     async fn script(&self, what: &str, settings: &[&str]) -> Result<()> {
-        let output = Command::new(SCRIPT).arg(what).arg(&self.folder).args(settings).output().await;
+        let output = pinned(Path::new(SCRIPT), self.pin).arg(what).arg(&self.folder).args(settings).output().await;
         let output = output.with_context(|| format!("failed to run {SCRIPT}"))?;
         if !output.status.success() {
             bail!("{SCRIPT} {what}: {}", String::from_utf8_lossy(&output.stderr).trim());

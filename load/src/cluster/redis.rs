@@ -10,7 +10,12 @@ use anyhow::{Context as _, Result, bail};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
-    process::{Child, Command},
+    process::Child,
+};
+
+use crate::{
+    procfs::{self, Reading},
+    spawn::pinned,
 };
 
 /// How long it may take to start.
@@ -18,12 +23,13 @@ const STARTING: Duration = Duration::from_secs(10);
 
 pub(crate) struct Redis {
     folder: PathBuf,
+    pin: bool,
     child: Child,
 }
 
 impl Redis {
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
-        let mut redis = Self { folder: folder.to_owned(), child: spawn(folder)? };
+    pub(crate) async fn start(folder: &Path, pin: bool) -> Result<Self> {
+        let mut redis = Self { folder: folder.to_owned(), pin, child: spawn(folder, pin)? };
         redis.answers().await?;
         Ok(redis)
     }
@@ -40,8 +46,13 @@ impl Redis {
 
     /// Starts it again after a kill.
     pub(crate) async fn start_again(&mut self) -> Result<()> {
-        self.child = spawn(&self.folder)?;
+        self.child = spawn(&self.folder, self.pin)?;
         self.answers().await
+    }
+
+    /// Its memory and CPU now.
+    pub(crate) fn read(&self) -> Option<Reading> {
+        procfs::read(self.child.id()?)
     }
 
     async fn answers(&mut self) -> Result<()> {
@@ -71,9 +82,9 @@ impl Redis {
     }
 }
 
-fn spawn(folder: &Path) -> Result<Child> {
+fn spawn(folder: &Path, pin: bool) -> Result<Child> {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("redis.log"))?;
-    let mut command = Command::new("redis-server");
+    let mut command = pinned(Path::new("redis-server"), pin);
     command.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]).arg(folder.join("redis.sock"));
     command.arg("--dir").arg(folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.kill_on_drop(true).spawn().context("failed to start redis-server (Debian: redis-server)")

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Fault, Measured, Scene};
+use super::{Fault, Measured, SHORT_STORM, STORM, Scene};
 use crate::{
     client::{Buffers, Dialer},
     cluster::{node::Leg, wire::Way},
@@ -22,7 +22,7 @@ pub(super) async fn inject(fault: Fault, scene: &mut Scene<'_>) -> Result<Measur
         Fault::NodeKilled => kill_nodes(scene, &mut measured).await?,
         Fault::NodeFrozen => freeze(scene).await?,
         Fault::RollingRestart => roll(scene).await?,
-        Fault::SocketsDropped => drop_sockets(scene).await,
+        Fault::SocketsDropped => drop_sockets(scene).await?,
         Fault::Storm => storm(scene, &mut measured).await?,
         Fault::CertificateSwapped => swap_certificates(scene).await?,
         // Longer than the 35 s after which a server gives a silent client up, and the 40 s after which a client does.
@@ -32,8 +32,8 @@ pub(super) async fn inject(fault: Fault, scene: &mut Scene<'_>) -> Result<Measur
         Fault::RedisGone => redis_gone(scene, scale.secs(6, 60)).await?,
         Fault::RedisPaused => pause_redis(scene).await?,
         Fault::RedisPubsubKilled => kill_pubsub(scene).await?,
-        Fault::NodeToRedisLoss => lose(scene, Leg::Redis, Way::There, scale.secs(7, 30)).await?,
-        Fault::RedisToNodeLoss => lose(scene, Leg::Redis, Way::Back, scale.secs(7, 30)).await?,
+        Fault::NodeToRedisLoss => lose(scene, Leg::Redis, Way::There, scale.secs(7, 45)).await?,
+        Fault::RedisToNodeLoss => lose(scene, Leg::Redis, Way::Back, scale.secs(7, 45)).await?,
         Fault::PostgresRestarted => {
             scene.cluster.postgres()?.stop().await?;
             postgres_again(scene).await?;
@@ -44,8 +44,8 @@ pub(super) async fn inject(fault: Fault, scene: &mut Scene<'_>) -> Result<Measur
                 postgres_again(scene).await?;
             }
         }
-        Fault::NodeToPostgresLoss => lose(scene, Leg::Log, Way::There, scale.secs(5, 30)).await?,
-        Fault::PostgresToNodeLoss => lose(scene, Leg::Log, Way::Back, scale.secs(5, 30)).await?,
+        Fault::NodeToPostgresLoss => lose(scene, Leg::Log, Way::There, scale.secs(5, 45)).await?,
+        Fault::PostgresToNodeLoss => lose(scene, Leg::Log, Way::Back, scale.secs(5, 45)).await?,
     }
     Ok(measured)
 }
@@ -91,18 +91,19 @@ async fn roll(scene: &mut Scene<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn drop_sockets(scene: &mut Scene<'_>) {
+async fn drop_sockets(scene: &mut Scene<'_>) -> Result<()> {
     for _ in 0..scene.scale.times(2, 10) {
         for node in &scene.cluster.nodes {
-            node.front.cut();
+            node.wire(Leg::Front)?.cut();
         }
         scene.heal(Instant::now()).await;
     }
+    Ok(())
 }
 
 /// Thousands who are not in the crowd are cut off and come back at once, while the crowd talks.
 async fn storm(scene: &mut Scene<'_>, measured: &mut Measured) -> Result<()> {
-    let sessions = scene.scale.times(500, 9_000);
+    let sessions = scene.scale.times(SHORT_STORM, STORM);
     let dialer = scene.cluster.bare_dialer()?.with_own_tickets(sessions);
     let mint = scene.cluster.mint.with_another_project().await?;
     let tokens = mint.make(sessions, 1).await?;
@@ -120,10 +121,9 @@ async fn swap_certificates(scene: &mut Scene<'_>) -> Result<()> {
     for _ in 0..scene.scale.times(1, 5) {
         for at in 0..scene.cluster.nodes.len() {
             let node = &scene.cluster.nodes[at];
-            let dialer =
-                Dialer::new(node.endpoint(), Some(&scene.cluster.authority.pem), Buffers::IDLE, 1)?.without_tickets();
+            let dialer = Dialer::new(node.endpoint(), scene.cluster.ca(), Buffers::IDLE, 1)?.without_tickets();
             let before = certificate(&dialer).await?;
-            node.swap_certificate(&scene.cluster.authority)?;
+            node.swap_certificate(scene.cluster.authority()?)?;
             let end = Instant::now() + READY;
             while certificate(&dialer).await? == before {
                 if Instant::now() > end {

@@ -97,11 +97,12 @@ impl Row {
         breaches.iter().map(|breach| self.count(breach.as_str())).sum()
     }
 
-    fn cells(&self) -> [String; 10] {
+    fn cells(&self) -> [String; 11] {
         use Breach::{Aborted, Disagreed, Duplicated, Foreign, Gap, Leaked, Lost, Reordered, Undelivered};
         let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
         [
             self.name.clone(),
+            format!("{:.0}", self.count("rounds")),
             seconds(self.took),
             format!("{:.0}", self.count("acked")),
             format!("{:.0}", self.sum(&[Lost, Undelivered])),
@@ -126,8 +127,8 @@ impl Row {
     }
 }
 
-const HEADINGS: [&str; 10] =
-    ["fault", "time", "messages", "lost", "doubled", "reordered", "wrong", "converged", "away", ""];
+const HEADINGS: [&str; 11] =
+    ["fault", "rounds", "time", "messages", "lost", "doubled", "reordered", "wrong", "converged", "away", ""];
 
 /// Prints the table and writes the JSON file; returns in words what failed.
 pub(super) fn conclude(rows: &[Row], json: Option<&Path>) -> Result<Vec<String>> {
@@ -151,7 +152,7 @@ fn table(rows: &[Row]) -> String {
     total.took = rows.iter().map(|row| row.took).sum();
     total.converged =
         rows.iter().map(|row| row.converged).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
-    for name in Breach::ALL.map(Breach::as_str).into_iter().chain(["acked"]) {
+    for name in Breach::ALL.map(Breach::as_str).into_iter().chain(["acked", "rounds"]) {
         total.figures.set(name, rows.iter().map(|row| row.count(name)).sum());
     }
     total.figures.set("longest_away_ms", rows.iter().map(|row| row.count("longest_away_ms")).fold(0.0, f64::max));
@@ -204,10 +205,13 @@ mod tests {
 
     #[test]
     fn the_table_adds_up_and_a_failure_is_named() {
-        let rows = [row(&[("acked", 10.0), ("lost", 1.0)], Some(1), None), row(&[("acked", 5.0)], Some(2), None)];
+        let rows = [
+            row(&[("acked", 10.0), ("rounds", 2.0), ("lost", 1.0)], Some(1), None),
+            row(&[("acked", 5.0)], Some(2), None),
+        ];
         let table = table(&rows);
         let last = table.lines().last().unwrap();
-        assert_eq!(last.split_whitespace().collect::<Vec<_>>()[..5], ["total", "18.0", "s", "15", "1"]);
+        assert_eq!(last.split_whitespace().collect::<Vec<_>>()[..6], ["total", "2", "18.0", "s", "15", "1"]);
         assert!(last.ends_with("FAILED"), "{table}");
         assert_eq!(conclude(&rows, None).unwrap(), ["x (lost: 1)"]);
     }
