@@ -1,5 +1,6 @@
 //! The command line. What programs read goes to stdout, what people read to stderr.
 
+mod backup;
 mod checks;
 mod demo;
 mod people;
@@ -68,6 +69,10 @@ enum Command {
     Token(token::Token),
     /// Bring the database to this version; serve does it, too
     Migrate,
+    /// Write the whole database to one file, beside a running server
+    Backup(backup::Backup),
+    /// Fill an empty database with a backup; clients load everything anew
+    Restore(backup::Restore),
     /// Print the effective configuration, or every mistake in it
     CheckConfig,
     /// Print every limit with its value, unit and metric
@@ -146,6 +151,8 @@ impl Cli {
             Command::Keys(command) => command.run(common).await,
             Command::Token(command) => command.run(common).await,
             Command::Migrate => checks::migrate(common).await,
+            Command::Backup(command) => command.run(common).await,
+            Command::Restore(command) => command.run(common).await,
             Command::CheckConfig => checks::config(common),
             Command::Limits => checks::limits(common),
             Command::Openapi => print(&openapi::document()),

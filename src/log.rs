@@ -12,6 +12,7 @@
 //! - No text that a person typed is ever in a log line or an error.
 
 mod adopt;
+mod backup;
 mod bans;
 mod connection;
 mod engine;
@@ -31,6 +32,7 @@ mod writer;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use backup::{Backup, RESTORED, back_up, restore};
 pub use heads::{HEADS, Position};
 pub use inbox::{InboxQuery, InboxRows};
 pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};

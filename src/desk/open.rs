@@ -15,7 +15,7 @@ use crate::{
     protocol::client::{Fields, Page},
 };
 
-/// The epoch of a log that was never restored.
+/// The epoch of a conversation that was never restored.
 const FIRST_EPOCH: &str = "k1";
 
 /// How many conversations of one visitor may be open at once.

@@ -15,6 +15,7 @@ use super::{
     Error,
     engine::{Dialect, Engine},
     postgres::{Postgres, in_time},
+    sqlite::Sqlite,
 };
 
 /// The shortest and the longest pause before a database in another process is tried again after it could not be reached.
@@ -48,7 +49,8 @@ impl Writer {
     pub(super) async fn check(&mut self) -> Result<(), Error> {
         match (&self.engine, &mut self.connection) {
             (Engine::Postgres(_), Some(connection)) => Postgres::check(connection).await,
-            _ => Ok(()),
+            (Engine::Sqlite(_), Some(connection)) => Sqlite::check(connection).await,
+            (_, None) => Ok(()),
         }
     }
 

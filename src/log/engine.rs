@@ -30,6 +30,14 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::prepare`], where something must be there already: nothing is made.
+    pub(super) fn find(options: &Options) -> Result<Self, Error> {
+        match options.url.reveal() {
+            "sqlite" => Ok(Self::Sqlite(Sqlite::find(&options.data_dir)?)),
+            _ => Self::prepare(options),
+        }
+    }
+
     /// Connects for writing.
     pub(super) async fn connect_writer(&self) -> Result<AnyConnection, sqlx::Error> {
         match self {
@@ -59,6 +67,22 @@ impl Engine {
         match self {
             Self::Sqlite(_) => super::sqlite::BEGIN,
             Self::Postgres(_) => super::postgres::BEGIN,
+        }
+    }
+
+    /// How a transaction begins that reads all of the database as it is at its first question, however long it takes.
+    pub(super) const fn snapshot(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => super::sqlite::SNAPSHOT,
+            Self::Postgres(_) => super::postgres::SNAPSHOT,
+        }
+    }
+
+    /// Asks how many `tables` there are.
+    pub(super) const fn count_tables(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => super::sqlite::COUNT_TABLES,
+            Self::Postgres(_) => super::postgres::COUNT_TABLES,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The schema's versions, and how a database gets to the newest one.
 
+use sqlx::any::AnyRow;
+
 use super::{Error, connection::Writer, rows::number};
 use crate::clock::Millis;
 
@@ -29,21 +31,44 @@ pub(super) async fn run(writer: &mut Writer, now: Millis) -> Result<(), Error> {
     migrated
 }
 
+/// The versions that a database has, to be read by [`known`].
+pub(super) const FOUND: &str = "SELECT version FROM deskbell_schema ORDER BY version";
+
 async fn upgrade(writer: &mut Writer, now: Millis) -> Result<(), Error> {
     writer.say(writer.engine().before_migration()).await?;
+    // Asked before anything is made: there may be nothing yet.
     writer.say(REGISTER).await?;
-    let there = writer.fetch(sqlx::query("SELECT version FROM deskbell_schema")).await?;
-    let there: Vec<i64> = there.iter().map(|row| number(row, "version")).collect::<Result<_, _>>()?;
-    let found = there.iter().copied().max().unwrap_or(0);
-    let known = VERSIONS.last().map_or(0, |(version, _)| *version);
-    if found > known {
-        return Err(Error::Newer { found, known });
-    }
-    for (version, text) in VERSIONS.iter().filter(|(version, _)| !there.contains(version)) {
+    let there = known(&writer.fetch(sqlx::query(FOUND)).await?)?;
+    apply(writer, |version| !there.contains(&version), now).await
+}
+
+/// The numbers of the versions in `rows`; refused if this program is older than the newest.
+pub(super) fn known(rows: &[AnyRow]) -> Result<Vec<i64>, Error> {
+    let found: Vec<i64> = rows.iter().map(|row| number(row, "version")).collect::<Result<_, _>>()?;
+    let (newest, known) = (found.last().copied().unwrap_or(0), VERSIONS.last().map_or(0, |(version, _)| *version));
+    if newest > known { Err(Error::Newer { found: newest, known }) } else { Ok(found) }
+}
+
+/// Applies the versions that are `wanted`, within the present transaction.
+pub(super) async fn apply(writer: &mut Writer, wanted: impl Fn(i64) -> bool, now: Millis) -> Result<(), Error> {
+    writer.say(REGISTER).await?;
+    for (version, text) in VERSIONS.iter().filter(|(version, _)| wanted(*version)) {
         writer.say(&writer.dialect().complete(text)).await?;
         let register = sqlx::query("INSERT INTO deskbell_schema (version, applied_ms) VALUES ($1, $2)");
         writer.change(register.bind(*version).bind(now)).await?;
         tracing::info!(%version, "the database's schema was brought up to date");
     }
     Ok(())
+}
+
+/// Whether a table is there in a database that has these `versions`.
+pub(super) fn has(versions: &[i64], table: &str) -> bool {
+    let made = format!("CREATE TABLE {table} ");
+    VERSIONS.iter().any(|(version, text)| versions.contains(version) && text.contains(&made))
+}
+
+/// The texts of all versions.
+#[cfg(test)]
+pub(super) fn texts() -> impl Iterator<Item = &'static str> {
+    VERSIONS.iter().map(|(_, text)| *text)
 }

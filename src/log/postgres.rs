@@ -17,6 +17,13 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 pub(super) const BEFORE_MIGRATION: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
     SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock(7234315281490078828)";
 
+/// How a transaction begins that reads everything for a backup.
+pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
+    SET LOCAL idle_in_transaction_session_timeout = 0";
+/// How many tables there are where Deskbell's would be.
+pub(super) const COUNT_TABLES: &str =
+    "SELECT COUNT(*) AS tables FROM information_schema.tables WHERE table_schema = current_schema()";
+
 /// What stands for the marks of the log's SQL.
 ///
 /// Texts are compared by their bytes, as SQLite does, whatever the database's language. The head's rows have room to be

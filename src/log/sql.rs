@@ -14,7 +14,9 @@ use sqlx::{
 use super::{connection::Writer, engine::Dialect};
 
 /// The sizes of batches. The largest keeps the parameters (256 x 18) well under SQLite's limit of 32,766.
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+const SIZES: [usize; 5] = [MOST_AT_ONCE, 64, 16, 4, 1];
+/// The most rows of one statement.
+pub(super) const MOST_AT_ONCE: usize = 256;
 
 /// A value of a row.
 #[derive(Clone, Debug)]
@@ -68,7 +70,7 @@ type Texts = [Arc<str>; SIZES.len()];
 
 impl Bulk {
     /// `before`, then the rows' parameters, then `after`.
-    fn new(before: &str, columns: usize, after: &str) -> Self {
+    pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
         let texts = |dialect: Dialect| {
             let (before, after) = (dialect.complete(before), dialect.complete(after));
             SIZES.map(|size| format!("{before} {} {after}", parameters(dialect, size, columns)).into())

@@ -23,6 +23,13 @@ const LOCK_FILE: &str = "deskbell.lock";
 
 /// How a writing transaction begins: with the write lock, so that it never fails half way because another has it.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+/// How a transaction begins that reads everything for a backup: the write-ahead log keeps what it needs until its end.
+pub(super) const SNAPSHOT: &str = "BEGIN";
+/// How many tables there are.
+pub(super) const COUNT_TABLES: &str = "SELECT COUNT(*) AS tables FROM sqlite_master WHERE type = 'table'";
+/// What a backup says of itself in its head ("dbel"), and no server's database does.
+pub(super) const BACKUP_ID: i64 = 0x6462_656c;
+
 /// What stands for the marks of the log's SQL: rows are kept in the tree of their primary key. There is one writer, so
 /// nothing is locked.
 pub(super) const OWN_WORDS: &[(&str, &str)] = &[("/*clustered*/", "WITHOUT ROWID")];
@@ -43,6 +50,11 @@ const WRITER_PRAGMAS: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL
     PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF; \
     PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 67108864;";
 
+/// The pragmas of a backup that is being written: nobody else sees the file, it is synced once when it is whole, and one
+/// that is not is thrown away. The number is [`BACKUP_ID`].
+const BACKUP_PRAGMAS: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
+    PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -65536; PRAGMA application_id = 1684170092;";
+
 /// The readers' pragmas: 8 MiB of cache each, and no writing by mistake.
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; \
     PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF;";
@@ -51,6 +63,7 @@ const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192;
 #[derive(Clone, Debug)]
 pub(super) struct Sqlite {
     options: AnyConnectOptions,
+    pragmas: &'static str,
 }
 
 impl Sqlite {
@@ -67,16 +80,41 @@ impl Sqlite {
             // The name must outlive a power cut as well as the content does.
             File::open(&data_dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
         }
-        let url = format!("sqlite://{}", percent_encoded(&file)?);
-        let options = url.parse::<AnyConnectOptions>().map_err(|error| Error::Unsupported(error.to_string()))?;
-        // Statements would be logged with their text, slow ones at WARN; the log has metrics of its own.
-        Ok(Self { options: options.disable_statement_logging() })
+        Ok(Self { options: options_of(&file, "")?, pragmas: WRITER_PRAGMAS })
+    }
+
+    /// The database in the data directory, which must be there.
+    pub(super) fn find(data_dir: &Path) -> Result<Self, Error> {
+        if data_dir.join(FILE).is_file() {
+            return Self::prepare(data_dir);
+        }
+        Err(Error::Directory(format!("the data directory {}: there is no {FILE}", data_dir.display())))
+    }
+
+    /// The file of a backup, empty yet.
+    pub(super) fn backup(file: &Path) -> Result<Self, Error> {
+        Ok(Self { options: options_of(file, "")?, pragmas: BACKUP_PRAGMAS })
+    }
+
+    /// A file that nobody changes, to be read.
+    pub(super) fn read_only(file: &Path) -> Result<AnyConnectOptions, Error> {
+        options_of(file, "?mode=ro&immutable=true")
+    }
+
+    /// Looks whether a log can be kept in this file.
+    pub(super) async fn check(connection: &mut AnyConnection) -> Result<(), Error> {
+        let (id,): (i64,) = sqlx::query_as("PRAGMA application_id").fetch_one(connection).await?;
+        if id == BACKUP_ID {
+            let text = "this file is a backup: `deskbell restore` makes a database of it, and tells clients that it is another";
+            return Err(Error::Unsupported(text.to_owned()));
+        }
+        Ok(())
     }
 
     /// Connects for writing.
     pub(super) async fn connect_writer(&self) -> Result<AnyConnection, sqlx::Error> {
         let mut connection = self.options.connect().await?;
-        sqlx::raw_sql(WRITER_PRAGMAS).execute(&mut connection).await?;
+        sqlx::raw_sql(self.pragmas).execute(&mut connection).await?;
         Ok(connection)
     }
 
@@ -133,6 +171,14 @@ impl Lock {
 /// Opens a file for writing; a new one for its owner only.
 fn open_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// How a file is opened; `how` are the address's words for it.
+fn options_of(file: &Path, how: &str) -> Result<AnyConnectOptions, Error> {
+    let url = format!("sqlite://{}{how}", percent_encoded(file)?);
+    let options = url.parse::<AnyConnectOptions>().map_err(|error| Error::Unsupported(error.to_string()))?;
+    // Statements would be logged with their text, slow ones at WARN; the log has metrics of its own.
+    Ok(options.disable_statement_logging())
 }
 
 /// The path as it stands in a URL.

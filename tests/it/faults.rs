@@ -1,5 +1,6 @@
 //! Real things that break: the process, the disk, one session.
 
+mod backup;
 mod clock;
 mod departure;
 mod disk;

@@ -32,10 +32,13 @@ pub enum Word {
     Visitor,
     /// A session ended: an agent signed out.
     Session,
+    /// The database came out of a backup: session tokens of an older signing key are refused.
+    Restored,
 }
 
 impl Word {
-    const ALL: [Self; 6] = [Self::Agent, Self::Project, Self::Keys, Self::KeyForgotten, Self::Visitor, Self::Session];
+    const ALL: [Self; 7] =
+        [Self::Agent, Self::Project, Self::Keys, Self::KeyForgotten, Self::Visitor, Self::Session, Self::Restored];
 
     /// The word in the database.
     pub const fn as_str(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Word {
             Self::KeyForgotten => "key_forgotten",
             Self::Visitor => "visitor",
             Self::Session => "session",
+            Self::Restored => log::RESTORED,
         }
     }
 
@@ -154,7 +158,8 @@ impl Accounts {
                     self.end_session_here(session);
                 }
             }
-            None => {}
+            // Only an empty database is restored into, so nobody has it open: whoever opens it reads this from the start.
+            Some(Word::Restored) | None => {}
         }
         tracing::info!(word = record.kind, subject = record.subject, "accounts changed");
         Ok(())

@@ -1,6 +1,6 @@
 //! Whose tokens are worth nothing before they run out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{MOST_TTL_MS, changes::Word};
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
 pub(super) struct Revoked {
     sessions: HashMap<SessionId, Millis>,
     agents: HashMap<AgentId, ShutOut>,
+    /// The signing keys of before the database was restored. What was revoked since the backup is not known in it, and its
+    /// words are numbered from the start: of what these keys signed, no session is taken.
+    old_keys: HashSet<String>,
 }
 
 /// That an agent was shut out.
@@ -35,6 +38,10 @@ impl Revoked {
             match (Word::parse(&record.kind), subject) {
                 (Some(Word::Agent), Some(id)) if record.at > now - MOST_TTL_MS => {
                     revoked.agent(id.into(), record.n, record.at);
+                }
+                // After the life of a token, the retired key itself is not taken for any.
+                (Some(Word::Restored), _) => {
+                    revoked.old_keys.insert(record.subject);
                 }
                 _ => {}
             }
@@ -60,10 +67,13 @@ impl Revoked {
 
     /// Whether a token is worth nothing now: its session ended, or it was signed without knowing that its subject was shut
     /// out. Words have an order of their own; times in seconds could not tell what came first within one. The time counts
-    /// beside it, for a database that was restored: its words are numbered from an earlier one on.
+    /// beside it, for a database that something else than `deskbell restore` brought back: its words are numbered from an
+    /// earlier one on.
     pub(super) fn holds(&self, claims: &Claims) -> bool {
         let knew_not = |shut_out: ShutOut| claims.heard < shut_out.word || claims.iat < shut_out.at.div_euclid(1_000);
-        self.sessions.contains_key(&claims.session) || self.shut_out(claims).is_some_and(knew_not)
+        // A resume token only says who somebody is, and that is as it was.
+        let is_old = claims.kind != Kind::Resume && self.old_keys.contains(&*claims.key);
+        is_old || self.sessions.contains_key(&claims.session) || self.shut_out(claims).is_some_and(knew_not)
     }
 
     /// The earliest `iat` that is not refused: the clock of the command line may be ahead of this one.

@@ -9,6 +9,8 @@ use crate::support::{Client, Server, Setup, fresh};
 /// One visitor and everything that it wrote.
 pub(super) struct Writer {
     token: String,
+    /// Brings the same visitor back.
+    resume: String,
     pub(super) client: Client,
     pub(super) chat: String,
     /// What was sent, in the order sent: key and text.
@@ -19,17 +21,24 @@ pub(super) struct Writer {
 
 /// A server on which nobody is slowed down.
 pub(super) async fn fast_server() -> Server {
+    fast().start().await
+}
+
+/// Its configuration.
+pub(super) fn fast() -> Setup {
     let mut setup = Setup::new();
     setup.limit("writes_per_second", 1_000_000).limit("write_burst", 1_000_000);
-    setup.start().await
+    setup
 }
 
 impl Writer {
     pub(super) async fn begin(server: &Server) -> Self {
-        let token = server.session(&server.project).await["token"].as_str().unwrap().to_owned();
+        let session = server.session(&server.project).await;
+        let text = |field: &str| session[field].as_str().unwrap().to_owned();
+        let (token, resume) = (text("token"), text("resume"));
         let mut client = server.join(&token).await;
         let chat = client.rings("0").await;
-        Self { token, client, chat, sent: Vec::new(), acked: BTreeMap::new() }
+        Self { token, resume, client, chat, sent: Vec::new(), acked: BTreeMap::new() }
     }
 
     pub(super) async fn crowd(server: &Server, count: usize) -> Vec<Self> {
@@ -84,6 +93,40 @@ impl Writer {
                 assert_eq!(self.sends(&key, &text).await.unwrap()["type"], "ok");
             }
         }
+    }
+
+    /// Comes to a server of another time, as a widget does: its token is refused, another is given for the same visitor, and
+    /// where it was means nothing there.
+    pub(super) async fn comes_to_another_time(&mut self, server: &Server) {
+        let mut refused = server.socket().await;
+        let asked = json!({"type": "connect", "token": self.token, "resume": []});
+        assert_eq!(refused.answer_to(asked).await["code"], "unauthorized");
+        assert_eq!(refused.closed().await, 4501);
+        let asked = json!({"project": server.project.public_key, "resume": self.resume});
+        let session = server.ask_session(&asked).await.with_status(201).json();
+        self.token = session["token"].as_str().unwrap().to_owned();
+        let last = self.acked.values().map(|answer| answer["seq"].as_u64().unwrap()).max().unwrap_or(1);
+        self.client = server.socket().await;
+        let position = json!([{"conversation": self.chat, "epoch": "k1", "seq": last}]);
+        self.client.connect(&self.token, position).await;
+        let found = &self.client.hello["conversations"][0];
+        assert_eq!((&found["conversation"], &found["resumed"]), (&json!(self.chat), &json!(false)), "{found}");
+        assert_ne!(found["epoch"], "k1");
+    }
+
+    /// Sends again all that it ever sent. The first `kept` were acknowledged before the backup: they are there, as they were.
+    /// How many were not there.
+    pub(super) async fn sends_all_again(&mut self, kept: usize) -> usize {
+        let mut lost = 0;
+        for (number, (key, text)) in self.sent.clone().into_iter().enumerate() {
+            let before = self.acked.get(&key).cloned();
+            let answer = self.sends(&key, &text).await.unwrap();
+            let is_there = answer["duplicate"] == true;
+            let same = |field: &str| before.as_ref().is_some_and(|before| before[field] == answer[field]);
+            assert!(number >= kept || (is_there && same("seq") && same("entry")), "{number}: {before:?} and {answer}");
+            lost += usize::from(!is_there);
+        }
+        lost
     }
 
     /// Every acknowledged message is there once, in order, as acknowledged; and none that nobody sent.
