@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, path::PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, builder::RangedI64ValueParser};
 use serde_json::{Value, json};
 
 use super::{Beside, Common, Failure, print, print_lines, tell};
@@ -85,6 +85,14 @@ pub(super) enum AgentCommand {
         #[arg(long)]
         role: RoleName,
     },
+    /// Have it take more or fewer conversations at once; what it has, it keeps
+    SetCapacity {
+        #[command(flatten)]
+        of: AgentOf,
+        /// How many conversations it takes at once
+        #[arg(long, value_parser = capacity())]
+        capacity: u32,
+    },
     /// Give it another password; it is signed out everywhere
     ResetPassword {
         #[command(flatten)]
@@ -105,6 +113,10 @@ pub(super) struct AgentOf {
     agent: String,
 }
 
+fn capacity() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=100)
+}
+
 /// An agent to be made.
 #[derive(Args)]
 pub(super) struct AgentNew {
@@ -120,7 +132,7 @@ pub(super) struct AgentNew {
     #[arg(long, default_value = "agent")]
     role: RoleName,
     /// How many conversations it takes at once
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 5, value_parser = capacity())]
     capacity: u32,
     /// Read the password from standard input
     #[arg(long, required = true)]
@@ -257,12 +269,14 @@ impl AgentCommand {
             Self::Disable(of) => (of, AgentChange::Disabled(true)),
             Self::Enable(of) => (of, AgentChange::Disabled(false)),
             Self::SetRole { of, role } => (of, AgentChange::Role(role.into())),
+            Self::SetCapacity { of, capacity } => (of, AgentChange::Capacity(capacity)),
             Self::ResetPassword { of, .. } => (of, AgentChange::Password(password()?)),
             Self::RevokeSessions(of) => (of, AgentChange::Sessions),
         };
         let agent = of.find(beside).await?;
+        let after = if matches!(change, AgentChange::Capacity(_)) { "" } else { "; its sockets close" };
         beside.accounts.change_agent(agent.clone(), change).await?;
-        common.answer(&json!({ "agent": agent.id }), format!("agent {} is changed; its sockets close", agent.email))
+        common.answer(&json!({ "agent": agent.id }), format!("agent {} is changed{after}", agent.email))
     }
 }
 

@@ -92,6 +92,8 @@ pub enum AgentChange {
     Disabled(bool),
     /// Another role.
     Role(Role),
+    /// Takes so many conversations at once; its sessions go on.
+    Capacity(u32),
     /// Another password; its sessions end.
     Password(String),
     /// End its sessions.
@@ -236,7 +238,7 @@ impl Accounts {
         Ok(agent)
     }
 
-    /// Changes an agent; its sockets close within two seconds.
+    /// Changes an agent; its sockets close within two seconds, if what they may do is another now.
     pub async fn change_agent(&self, mut agent: AgentRecord, change: AgentChange) -> Result<(), Error> {
         let mut signs_out = true;
         match change {
@@ -244,6 +246,11 @@ impl Accounts {
             AgentChange::Role(role) => {
                 agent.role = role;
                 signs_out = false;
+            }
+            AgentChange::Capacity(capacity) => {
+                agent.capacity = capacity;
+                self.log.update_agent(&agent).await?;
+                return self.tell(Word::Project, Some(agent.project), &agent.project.to_string()).await;
             }
             AgentChange::Password(password) => agent.password_hash = hashed(&password, &agent.email)?,
             AgentChange::Sessions => {}

@@ -5,7 +5,8 @@ import { Widget } from "../support/widget.ts";
 test("a visitor rings, an agent answers, each sees each word once", async ({ shop, open, server }) => {
   const desk = new Desk(await open("/"));
   await desk.signIn(server.demo.agents[0]!);
-  // An agent is as it last was, also where another test left it.
+  // An agent is as it last was, also where another test left it, and has what others did not close.
+  await server.run(["agent", "set-capacity", "--agent", server.demo.agents[0]!.email, "--capacity", "100"]);
   await desk.setOnline(true);
   const widget = new Widget(await shop());
   await widget.open();

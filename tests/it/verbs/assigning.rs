@@ -159,6 +159,22 @@ async fn who_is_full_gets_no_more_and_the_line_is_first_come_first_served() {
 }
 
 #[tokio::test]
+async fn who_may_have_more_gets_more_at_once_and_stays_connected() {
+    let server = Server::start().await;
+    let account = server.hire_as(&server.project, "Grace", "agent", &["--capacity", "1"]).await;
+    let mut grace = server.join(&account.token).await;
+    let (mut first, mut second) = (server.visitor().await, server.visitor().await);
+    first.rings("Hello").await;
+    second.rings("Hello").await;
+    assert!(!second.heard().await.iter().any(|it| it["event"] == "joined"), "she is full");
+    server.cli(["agent", "set-capacity", "--agent", &account.id, "--capacity", "2"]).await.text();
+    second.hears_event("joined").await;
+    assert_eq!(grace.answer_to(json!({"type": "are_you_there"})).await["code"], "unknown_type");
+    let none = server.cli(["agent", "set-capacity", "--agent", &account.id, "--capacity", "0"]).await;
+    assert_eq!(none.code(), Some(2));
+}
+
+#[tokio::test]
 async fn who_waits_is_told_where_it_stands_and_is_taken_when_somebody_comes() {
     let server = Server::start().await;
     let mut visitor = server.visitor().await;
