@@ -151,7 +151,10 @@ test("focus, keys, unread and spoken messages; a lost connection keeps the draft
   await expect(widget.thread).toHaveAttribute("aria-live", "off");
   await widget.field.fill("");
 
+  const presence = widget.panel.getByTestId("presence");
+  await expect(presence).toHaveText("Chatting with Grace Hopper");
   await widget.end();
+  await expect(presence).toHaveText("We’re here to help");
   await widget.panel.getByRole("radio", { name: "5 of 5, Excellent" }).check({ force: true });
   await widget.panel.getByRole("textbox", { name: /Anything to add/ }).fill("Quick");
   await widget.panel.getByRole("button", { name: "Send rating" }).click();

@@ -15,7 +15,8 @@ export function Header({ chat, conversation }: Around) {
   const { later } = chat;
   const { t } = chat.language;
   const profile = chat.visitor.profile.getSnapshot();
-  const name = conversation?.assignee?.name;
+  // Who had a conversation that is over is not there any more.
+  const name = conversation?.status === "open" ? conversation.assignee?.name : undefined;
   const state = !profile ? "connecting" : chat.away() ? "away" : "online";
   return (
     <div class="header">
