@@ -18,12 +18,14 @@ use crate::{
     check::Verdict,
     client::{Buffers, Dialer},
     flights::{Latencies, Meter, micros},
+    orders::Order,
     pair::{Pair, Seat, Talk, VISITOR},
     plan::Plan,
-    procfs::{self, Reading, Readings},
+    procfs,
     report::{Figures, micros_as_ms, progress, remark, whole},
-    side::{Order, Side},
+    side::Side,
     target::{Target, Tokens},
+    usage::Usage,
 };
 
 /// How many pairs are set up at once: enough to hide the round trips, too few to be refused.
@@ -192,8 +194,7 @@ fn begin(
 async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Result<Figures> {
     watch("warming up", Duration::from_secs_f64(settings.warm_up), meter).await;
     let (start, from) = (Instant::now(), meter.total());
-    let (server, each) = (target.read(), target.read_each());
-    let (own, machine) = (procfs::read(std::process::id()), procfs::machine_cpu());
+    let usage = Usage::begin(target);
     meter.measure(true);
     let watching = watch("measuring", Duration::from_secs_f64(settings.seconds), meter);
     let ((), killed) = tokio::join!(watching, kill(target, settings));
@@ -209,51 +210,8 @@ async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Result<F
         figures.set("killed_to_all_back_ms", last.map_or(f64::NAN, |last| micros_as_ms(micros(last - at))));
         return Ok(figures);
     }
-    let usage = Usage { server: (server, target.read()), own, each: (each, target.read_each()), elapsed, landed };
-    let ours = usage.tell(&mut figures);
-    if let (Some(before), Some(after)) = (machine, procfs::machine_cpu()) {
-        // Interrupts and the disk are in it too; much more than 10 says that the machine was not ours alone.
-        let others = after.saturating_sub(before).saturating_sub(ours);
-        figures.set("others_cpu_percent", 100.0 * others.as_secs_f64() / elapsed);
-    }
+    usage.tell(target, meter.total() - from, &mut figures);
     Ok(figures)
-}
-
-/// What was read of processes before and after.
-struct Usage {
-    server: (Option<Reading>, Option<Reading>),
-    own: Option<Reading>,
-    /// Where there are several: each, by name.
-    each: (Readings, Readings),
-    elapsed: f64,
-    landed: f64,
-}
-
-impl Usage {
-    /// Sets CPU and memory of all; gives the CPU that they used together.
-    fn tell(&self, figures: &mut Figures) -> Duration {
-        let mut ours = Duration::ZERO;
-        if let (Some(before), Some(after)) = self.server {
-            ours += self.busy(figures, "server", before, after);
-            figures.set("server_rss_mb", whole(after.rss) / 1e6);
-        }
-        for ((name, before), (_, after)) in self.each.0.iter().zip(&self.each.1) {
-            let busy = self.busy(figures, name, *before, *after);
-            // The nodes are the server.
-            ours += if name.starts_with("node_") { Duration::ZERO } else { busy };
-        }
-        if let (Some(before), Some(after)) = (self.own, procfs::read(std::process::id())) {
-            ours += self.busy(figures, "harness", before, after);
-        }
-        ours
-    }
-
-    fn busy(&self, figures: &mut Figures, who: &str, before: Reading, after: Reading) -> Duration {
-        let busy = after.cpu.saturating_sub(before.cpu);
-        figures.set(format!("{who}_cpu_percent"), 100.0 * busy.as_secs_f64() / self.elapsed);
-        figures.set(format!("{who}_cpu_us_per_message"), whole(micros(busy)) / self.landed.max(1.0));
-        busy
-    }
 }
 
 /// Kills the server when it is time and starts it again; returns when that was, and how long until it was ready again.

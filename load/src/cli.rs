@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{chat, crowd, drills, fanout, handshake, idle, report::Condition, storm, target::Options};
+use crate::{chat, crowd, drills, fanout, handshake, idle, mixed, report::Condition, storm, target::Options};
 
 /// What a Deskbell server bears, measured against the limit of its own stack. Every run with messages is also a
 /// correctness run: a message lost, duplicated, reordered or foreign makes it fail.
@@ -70,6 +70,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         against: Against,
     },
+    /// A realistic day on a clock that runs fast: visitors come, look around, ask, go; agents answer, hand over, close.
+    Mixed {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: mixed::Settings,
+    },
     /// One visitor writes, many agents watch.
     Fanout {
         #[command(flatten)]
@@ -134,6 +141,7 @@ impl Command {
             | Self::Fanout { target, .. }
             | Self::Handshake { target, .. }
             | Self::Check { target, .. }
+            | Self::Mixed { target, .. }
             | Self::Storm { target, .. } => Some(target),
             Self::Drills { .. } | Self::Baseline { .. } => None,
         }

@@ -323,8 +323,13 @@ impl Link {
         }
     }
 
+    /// Ends the socket and keeps the rest.
+    pub(crate) async fn hang_up(&mut self) {
+        drop(tokio::time::timeout(Duration::from_secs(2), self.socket.close(None)).await);
+    }
+
     /// Says goodbye; errors do not matter any more.
     pub(crate) async fn close(mut self) {
-        drop(tokio::time::timeout(Duration::from_secs(2), self.socket.close(None)).await);
+        self.hang_up().await;
     }
 }

@@ -3,7 +3,11 @@
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use deskbell::{ids::ConversationId, protocol::client::ClientFrame, tasks::Tasks};
+use deskbell::{
+    ids::{AgentId, ConversationId},
+    protocol::client::ClientFrame,
+    tasks::Tasks,
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -67,6 +71,8 @@ struct Reader {
 struct Conversation {
     project: String,
     owner: String,
+    /// The agent whose it is.
+    assignee: Option<String>,
     /// Thread and desk.
     lanes: [Vec<Value>; 2],
     readers: Vec<Reader>,
@@ -78,8 +84,8 @@ struct Conversation {
 #[derive(Default)]
 struct State {
     conversations: HashMap<ConversationId, Conversation>,
-    /// Agents who follow the inbox, by project.
-    inboxes: Vec<(String, mpsc::Sender<Post>)>,
+    /// Agents who follow the inbox: project, who it is, its socket.
+    inboxes: Vec<(String, String, mpsc::Sender<Post>)>,
     deliveries: u64,
     /// At which node somebody writes just now.
     at_node: usize,
@@ -90,6 +96,8 @@ type Shared = Arc<Mutex<State>>;
 /// Who a socket is: tokens here read `visitor.PROJECT.NUMBER` and `agent.PROJECT`.
 struct Session {
     token: String,
+    /// Who it is to the others.
+    subject: String,
     node: usize,
     outbox: mpsc::Sender<Post>,
 }
@@ -119,7 +127,7 @@ async fn serve(stream: TcpStream, node: usize, shared: Shared, breach: Breach) {
     stream.set_nodelay(true).unwrap();
     let mut socket = accept_hdr_async_with_config(stream, echo_subprotocol, None).await.unwrap();
     let (outbox, mut inbox) = mpsc::channel(10_000);
-    let mut session = Session { token: String::new(), node, outbox };
+    let mut session = Session { token: String::new(), subject: AgentId::generate().to_string(), node, outbox };
     loop {
         tokio::select! {
             Some((at, text)) = inbox.recv() => {
@@ -185,6 +193,7 @@ impl Session {
                 let conversation =
                     Conversation { project, owner, readers: vec![self.reader()], ..Conversation::default() };
                 state.conversations.insert(new, conversation);
+                state.assign(new);
                 state.append(new, command, breach);
                 json!({"type": "ok", "id": id, "conversation": new, "seq": 1})
             }
@@ -202,8 +211,18 @@ impl Session {
                 json!({"type": "ok", "id": id, "entries": page, "more": entries.len() > limit})
             }
             "inbox" => {
-                state.inboxes.push((self.project().to_owned(), self.outbox.clone()));
+                state.inboxes.push((self.project().to_owned(), self.subject.clone(), self.outbox.clone()));
                 json!({"type": "ok", "id": id, "heads": []})
+            }
+            "close" | "rate" => {
+                state.append(named?, command, Breach::None);
+                json!({"type": "ok", "id": id, "seq": 1})
+            }
+            "assign" => {
+                let to = command["to"].as_str().map(str::to_owned);
+                state.conversations.get_mut(&named?).unwrap().assignee = to;
+                state.announce(named?, true);
+                json!({"type": "ok", "id": id})
             }
             "send" | "note" => return state.write(&id, named?, command, breach),
             _ => json!({"type": "ok", "id": id}),
@@ -228,7 +247,7 @@ impl Session {
                 resumed.push(json!({"conversation": name, "lane": lane, "resumed": true, "entries": entries}));
             }
         }
-        json!({"type": "ok", "id": command["id"], "conversations": resumed})
+        json!({"type": "ok", "id": command["id"], "subject": self.subject, "conversations": resumed})
     }
 }
 
@@ -264,11 +283,25 @@ impl State {
         Some(json!({"type": "ok", "id": id, "seq": seq}))
     }
 
+    /// Gives a conversation to one of the agents who are there.
+    fn assign(&mut self, id: ConversationId) {
+        let home = self.conversations[&id].project.clone();
+        let there: Vec<_> = self.inboxes.iter().filter(|(project, ..)| *project == home).collect();
+        let turn = self.conversations.len() % there.len().max(1);
+        let assignee = there.get(turn).map(|(_, subject, _)| subject.clone());
+        self.conversations.get_mut(&id).unwrap().assignee = assignee;
+    }
+
     fn append(&mut self, id: ConversationId, command: &Value, breach: Breach) {
         let conversation = self.conversations.get_mut(&id).unwrap();
         let lane = lane(command);
         let seq = conversation.lanes[lane].len() as u64 + 1;
-        let event = if lane == 1 { "note" } else { "message" };
+        let event = match command["type"].as_str() {
+            Some("note") => "note",
+            Some("close") => "closed",
+            Some("rate") => "rated",
+            _ => "message",
+        };
         let mut entry =
             json!({"conversation": id, "event": event, "seq": seq, "body": command["body"], "key": command["key"]});
         if lane == 1 {
@@ -287,7 +320,7 @@ impl State {
             Breach::DropForAgent(at) if at == seq => {
                 return self.tell(id, &entry, breach, |is_agent| !is_agent && lane == 0);
             }
-            Breach::LeakNote(at) if at == seq => return self.tell(id, &entry, breach, |_| true),
+            Breach::LeakNote(at) if at == seq && lane == 1 => return self.tell(id, &entry, breach, |_| true),
             Breach::CrossTalk(at) if at == seq => self.tell_abroad(id, &entry),
             Breach::HeadAbroad(at) if at == seq => self.announce(id, false),
             _ => {}
@@ -327,9 +360,11 @@ impl State {
 
     /// The head, to those who follow the inbox of its project, or of the others.
     fn announce(&self, id: ConversationId, at_home: bool) {
-        let line = json!({"type": "inbox", "conversation": {"conversation": id, "seq": 1}}).to_string();
+        let line = json!({"type": "inbox", "conversation": {"conversation": id, "seq": 1,
+            "status": "open", "assignee": self.conversations[&id].assignee}})
+        .to_string();
         let home = &self.conversations[&id].project;
-        for (_, outbox) in self.inboxes.iter().filter(|(project, _)| (project == home) == at_home) {
+        for (_, _, outbox) in self.inboxes.iter().filter(|(project, ..)| (project == home) == at_home) {
             outbox.try_send((Instant::now(), line.clone())).ok();
         }
     }

@@ -17,6 +17,8 @@ mod fanout;
 mod flights;
 mod handshake;
 mod idle;
+mod mixed;
+mod orders;
 mod outbox;
 mod pair;
 mod plan;
@@ -30,6 +32,7 @@ mod start;
 mod storm;
 mod stream;
 mod target;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -88,6 +91,7 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         Command::Idle { settings, .. } => settings.validate()?,
         Command::Chat { settings, .. } => settings.validate()?,
         Command::Fanout { settings, .. } => settings.validate()?,
+        Command::Mixed { settings, .. } => settings.validate()?,
         Command::Handshake { settings, .. } => settings.validate()?,
         Command::Storm { settings, .. } => settings.validate()?,
         Command::Check { settings, .. } => settings.validate()?,
@@ -117,9 +121,10 @@ async fn once(command: &Command) -> Result<Figures> {
         Command::Check { nodes, target, settings } if !nodes.is_empty() => {
             crowd::run(&target.ground(nodes).await?, settings).await
         }
-        Command::Start { target } | Command::Storm { target, .. } | Command::Check { target, .. } => {
-            on(Target::server(target).await?, command).await
-        }
+        Command::Start { target }
+        | Command::Storm { target, .. }
+        | Command::Mixed { target, .. }
+        | Command::Check { target, .. } => on(Target::server(target).await?, command).await,
         Command::Idle { target, against, .. } => compared(target, command, *against, "rss_per_session_bytes").await,
         Command::Chat { target, against, .. } => compared(target, command, *against, "messages_per_s").await,
         Command::Fanout { target, against, .. } => compared(target, command, *against, "deliveries_per_s").await,
@@ -160,6 +165,7 @@ async fn on(target: Target, command: &Command) -> Result<Figures> {
         Command::Idle { settings, .. } => idle::run(&target, *settings).await,
         Command::Chat { settings, .. } => chat::run(&target, *settings).await,
         Command::Fanout { settings, .. } => fanout::run(&target, *settings).await,
+        Command::Mixed { settings, .. } => mixed::run(&target, *settings).await,
         Command::Handshake { settings, .. } => handshake::run(&target, *settings).await,
         Command::Storm { settings, .. } => storm::run(&target, *settings).await,
         Command::Check { settings, .. } => check(&target, settings).await,

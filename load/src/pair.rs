@@ -17,6 +17,7 @@ use deskbell::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -61,11 +62,16 @@ pub(crate) struct Talk {
     /// Answer each message at once with one of one's own: as many stay under way as were begun with.
     answers: AtomicBool,
     pub(crate) meter: Arc<Meter>,
-    cast: Vec<Role>,
+    /// How many messages of others the visitor has got.
+    replies: watch::Sender<u64>,
     book: Mutex<Book>,
 }
 
 struct Book {
+    /// Who listens, in the order of the checkers' readers.
+    cast: Vec<Role>,
+    /// The visitor is not there: it gets all later, and that is not the server's time.
+    is_away: bool,
     flights: [Flights; WRITERS],
     thread: Checker,
     desk: Checker,
@@ -77,6 +83,14 @@ impl Book {
             Lane::Thread => &mut self.thread,
             Lane::Desk => &mut self.desk,
         }
+    }
+
+    /// Everybody who is to get what this writer writes, but the writer itself.
+    fn awaited(&self, writer: usize) -> u32 {
+        let own = if writer == VISITOR { VISITOR } else { AGENT };
+        let readers = self.cast.iter().enumerate().filter(|(at, role)| *at != own && role.may_read(lane_of(writer)));
+        let readers = readers.filter(|(at, _)| *at != VISITOR || !self.is_away);
+        readers.fold(0, |all, (at, _)| all | bit(at))
     }
 }
 
@@ -94,13 +108,35 @@ impl Talk {
     fn of(cast: &[Role], index: usize, bytes: usize, meter: Arc<Meter>, group: usize) -> Arc<Self> {
         let entitled = |lane| cast.iter().map(move |role| role.may_read(lane));
         let book = Book {
+            cast: cast.to_vec(),
+            is_away: false,
             flights: std::array::from_fn(|_| Flights::of_group(group)),
             // The thread knows no third writer: a note in it is nothing that anybody sent there.
             thread: Checker::new(NOTES, entitled(Lane::Thread)),
             desk: Checker::new(WRITERS, entitled(Lane::Desk)),
         };
-        let (answers, cast) = (AtomicBool::new(false), cast.to_vec());
-        Arc::new(Self { index, bytes, answers, meter, cast, book: Mutex::new(book) })
+        let (answers, replies) = (AtomicBool::new(false), watch::Sender::new(0));
+        Arc::new(Self { index, bytes, answers, meter, replies, book: Mutex::new(book) })
+    }
+
+    /// One more agent, who is to get all that there is and will be; returns its number.
+    pub(crate) fn join(&self) -> usize {
+        let mut book = self.book.lock();
+        book.cast.push(Role::Agent);
+        for lane in [Lane::Thread, Lane::Desk] {
+            book.lane(lane).add_reader();
+        }
+        book.cast.len() - 1
+    }
+
+    /// Whether the visitor is not there for a while.
+    pub(crate) fn stay_away(&self, is_away: bool) {
+        self.book.lock().is_away = is_away;
+    }
+
+    /// Tells how many messages of others the visitor has got, and whenever it gets another.
+    pub(crate) fn replies(&self) -> watch::Receiver<u64> {
+        self.replies.subscribe()
     }
 
     pub(crate) fn answer(&self, on: bool) {
@@ -129,15 +165,9 @@ impl Talk {
     pub(crate) fn depart(&self, writer: usize, due: Instant) -> Mark {
         let mut book = self.book.lock();
         let mark = book.lane(lane_of(writer)).sent(writer);
-        book.flights[writer].depart(mark.count, due, self.awaited(writer), &self.meter);
+        let awaited = book.awaited(writer);
+        book.flights[writer].depart(mark.count, due, awaited, &self.meter);
         mark
-    }
-
-    /// Everybody who is to get what this writer writes, but the writer itself.
-    fn awaited(&self, writer: usize) -> u32 {
-        let own = if writer == VISITOR { VISITOR } else { AGENT };
-        let readers = self.cast.iter().enumerate().filter(|(at, role)| *at != own && role.may_read(lane_of(writer)));
-        readers.fold(0, |all, (at, _)| all | bit(at))
     }
 
     pub(crate) fn acked(&self, mark: Mark, seq: u64) {
@@ -159,6 +189,9 @@ impl Talk {
         match seen {
             Seen::Message(mark) => {
                 book.flights[mark.writer].delivered(mark.count, side, &self.meter);
+                if side == VISITOR && mark.writer != VISITOR {
+                    self.replies.send_modify(|count| *count += 1);
+                }
                 mark.writer != side
             }
             _ => false,
@@ -213,7 +246,8 @@ impl Pair {
     /// A conversation: the visitor opens it, agents watch it, and the visitor's other tabs come back to it.
     /// There is a seat for each of the cast. With `resilient`, its sides come back when their sockets end.
     pub(crate) async fn open(seats: &[Seat<'_>], talk: Arc<Talk>, resilient: bool) -> Result<Self> {
-        let first = talk.index * talk.cast.len();
+        let cast = talk.book.lock().cast.clone();
+        let first = talk.index * cast.len();
         let Seat { dialer, token } = seats[VISITOR];
         let mut visitor = Link::connect(dialer, first, token).await.context("the visitor")?;
         let mark = talk.depart(VISITOR, Instant::now());
@@ -234,7 +268,7 @@ impl Pair {
         };
         let voice = Voice::session(visitor, conversation, Role::Visitor, back(VISITOR));
         let mut sides = vec![Side::new(VISITOR, voice, &talk)];
-        for (at, role) in talk.cast.iter().enumerate().skip(1) {
+        for (at, role) in cast.iter().enumerate().skip(1) {
             let (link, entries) = join(seats[at], first + at, *role, conversation).await?;
             let mut side = Side::new(at, Voice::session(link, conversation, *role, back(at)), &talk);
             side.take(&entries);

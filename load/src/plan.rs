@@ -11,7 +11,7 @@ use std::{
 use deskbell::domain::Lane;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{report::whole, side::Order};
+use crate::{orders::Order, report::whole};
 
 /// Who speaks, and where.
 pub(crate) type Speaker = (mpsc::Sender<Order>, Lane);

@@ -87,8 +87,12 @@ impl Figures {
 /// The fault of a storm: a conversation that did not go on where its visitor had left it.
 pub(crate) const NOT_RESUMED: &str = "not_resumed";
 
+/// The fault of a day: a visit that did not go as it should.
+pub(crate) const UNFINISHED: &str = "unfinished_visits";
+
 fn worst_counts(name: &str) -> bool {
-    ["errors", "disconnects", NOT_RESUMED].contains(&name) || Fault::ALL.iter().any(|fault| fault.as_str() == name)
+    ["errors", "disconnects", NOT_RESUMED, UNFINISHED].contains(&name)
+        || Fault::ALL.iter().any(|fault| fault.as_str() == name)
 }
 
 /// A number with as many places as matter.
@@ -180,7 +184,7 @@ pub(crate) fn conclude(runs: &[Figures], json: Option<&Path>, conditions: &[Cond
     for condition in conditions {
         failures.extend(condition.verdict(&medians)?);
     }
-    for fault in Fault::ALL.into_iter().map(Fault::as_str).chain([NOT_RESUMED]) {
+    for fault in Fault::ALL.into_iter().map(Fault::as_str).chain([NOT_RESUMED, UNFINISHED]) {
         if medians.get(fault).is_some_and(|count| count > 0.0) {
             failures.push(format!("{fault} = {}", tidy(medians.get(fault).unwrap_or_default())));
         }

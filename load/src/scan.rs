@@ -3,7 +3,7 @@
 //! A field is found by its quoted name. That name can't be met inside a string, where a quote has a backslash before it;
 //! among equal names the first one counts, which in every frame of the protocol is the outermost.
 
-use deskbell::domain::Lane;
+use deskbell::{domain::Lane, protocol::client::Page};
 
 use crate::{
     check::{Mark, Seen},
@@ -82,6 +82,11 @@ pub(crate) fn compose(pair: usize, mark: Mark, bytes: usize) -> String {
     let mut text = format!("{pair}.{}.{} ", mark.writer, mark.count);
     text.extend(std::iter::repeat_n('x', bytes.saturating_sub(text.len())));
     text
+}
+
+/// One of a site's pages.
+pub(crate) fn page(number: u32) -> Page {
+    Page { url: format!("https://shop.example.org/page/{number}"), title: format!("Page {number}") }
 }
 
 /// What a text says it is, if it belongs to conversation `pair`.

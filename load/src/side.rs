@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use deskbell::{
-    domain::Lane,
+    domain::{Key, Lane},
     ids::ConversationId,
-    protocol::client::{Body, Command, Inbox, InboxFilter, Note, Send},
+    protocol::client::{Body, Close, Command, Inbox, InboxFilter, Note, PageView, Rate, Read, Send, Typing},
     tasks::Tasks,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use crate::{
     check::{Mark, Seen},
     client::{Link, Socket},
+    orders::{Deed, Order},
     outbox::{Outbox, Patience, SILENCE},
     pair::{AGENT, NOTES, Role, Talk, VISITOR, key, lane_of},
     returning::{Return, read_on},
@@ -29,15 +30,6 @@ use crate::{
 
 /// Orders that may wait for one side. More than this means that the side is a long way behind.
 const ORDERS: usize = 1024;
-
-/// What a side is told from outside.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Order {
-    /// Say something in this lane; it was due then.
-    Say(Instant, Lane),
-    /// Go away.
-    Stop,
-}
 
 /// Returns when the alarm rings; never for a side without one.
 async fn alarm(at: Option<Instant>) {
@@ -87,8 +79,8 @@ struct Consequence {
 enum Ended {
     /// It was told to go.
     Told,
-    /// It goes to another node by itself.
-    Roams,
+    /// It goes to another node by itself, or comes back after so long.
+    Roams(Duration),
     Broke(anyhow::Error),
 }
 
@@ -134,7 +126,10 @@ impl Side {
             let missed = match self.converse(&tasks).await {
                 Ok(()) | Err(Ended::Told) => break,
                 // Expected: it is missed only when what it should get comes late.
-                Err(Ended::Roams) => false,
+                Err(Ended::Roams(pause)) => {
+                    self.stay_away(pause).await;
+                    false
+                }
                 Err(Ended::Broke(error)) => {
                     self.talk.meter.disconnected(format!("{error:#}"));
                     true
@@ -152,6 +147,16 @@ impl Side {
         }
         if let Voice::Session { link, .. } = self.voice {
             link.close().await;
+        }
+    }
+
+    /// A visitor who is away has no socket.
+    async fn stay_away(&mut self, pause: Duration) {
+        if let (Voice::Session { link, .. }, false) = (&mut self.voice, pause.is_zero()) {
+            self.talk.stay_away(true);
+            link.hang_up().await;
+            tokio::time::sleep(pause).await;
+            self.talk.stay_away(false);
         }
     }
 
@@ -233,6 +238,7 @@ impl Side {
                 frame = self.voice.next() => frame?,
                 order = self.orders.recv() => match order {
                     Some(Order::Say(due, lane)) => { self.say(due, lane).await?; continue }
+                    Some(Order::Do(deed)) => { self.act(deed).await?; continue }
                     Some(Order::Stop) | None => return Err(Ended::Told),
                 },
                 () = alarm(rings) => { self.wake().await?; continue }
@@ -261,7 +267,7 @@ impl Side {
             return Err(anyhow::anyhow!("nothing was heard for {} s", SILENCE.as_secs()).into());
         }
         if outbox.leave.is_some_and(|leave| now >= leave) {
-            return Err(Ended::Roams);
+            return Err(Ended::Roams(Duration::ZERO));
         }
         if outbox.hold.is_some_and(|hold| now >= hold) {
             outbox.hold = None;
@@ -317,6 +323,24 @@ impl Side {
                 self.send_next().await
             }
         }
+    }
+
+    async fn act(&mut self, deed: Deed) -> Result<(), Ended> {
+        let Voice::Session { link, conversation, seen, .. } = &mut self.voice else { return Ok(()) };
+        let conversation = *conversation;
+        let command = match deed {
+            Deed::Leave(pause) => return Err(Ended::Roams(pause)),
+            Deed::Type(on) => Command::Typing(Typing { conversation, on, text: None }),
+            Deed::Read => Command::Read(Read { conversation, seq: seen[Lane::Thread as usize] }),
+            Deed::Look(number) => Command::Page(PageView { page: scan::page(number) }),
+            Deed::Close => Command::Close(Close { conversation, key: Key::parse("end").context("a word is a key")? }),
+            Deed::Rate(score) => {
+                let key = Key::parse("rating").context("a word is a key")?;
+                Command::Rate(Rate { conversation, key, score, comment: None })
+            }
+        };
+        let id = link.next_id();
+        Ok(link.tell(Some(id), command).await?)
     }
 
     /// Sends the first of the queue, unless one is under way or the server asked to wait.

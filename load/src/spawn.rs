@@ -277,6 +277,19 @@ impl Mint {
         Ok(tokens)
     }
 
+    /// A token for each of so many agents, all of them different.
+    pub(crate) async fn staff(&self, count: usize) -> Result<Vec<String>> {
+        if let Some((_, agents)) = &self.ready_made {
+            return Ok(agents.iter().take(count).cloned().collect());
+        }
+        let mut tokens = Vec::new();
+        for _ in 0..count {
+            let agent = self.new_agent().await?;
+            tokens.extend(self.tokens("agent", Some(&agent), 1).await?);
+        }
+        Ok(tokens)
+    }
+
     async fn new_agent(&self) -> Result<String> {
         let email = format!("load-{:016x}@example.org", rand::random::<u64>());
         let create = ["agent", "create", "--project", &self.project, "--email", &email, "--name", "Load"];

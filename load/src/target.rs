@@ -284,6 +284,11 @@ impl Target {
         }
     }
 
+    /// A token for each of so many agents, all of them different.
+    pub(crate) async fn staff(&self, count: usize) -> Result<Vec<String>> {
+        self.mint.as_ref().context("the baseline has no agents")?.staff(count).await
+    }
+
     /// Memory and CPU of the server now, or of all nodes together.
     pub(crate) fn read(&self) -> Option<Reading> {
         match &self.origin {
