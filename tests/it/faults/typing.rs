@@ -9,6 +9,31 @@ use crate::support::{Client, Link, Server};
 /// After how long a mark has ended: the protocol's 5 s, and a moment for a loaded machine.
 const ENDS_WITHIN: Duration = Duration::from_millis(5_500);
 
+/// A visitor behind a link, in the middle of typing, and the agent who sees it.
+struct Scene {
+    server: Server,
+    link: Link,
+    token: String,
+    visitor: Client,
+    grace: Client,
+    chat: String,
+}
+
+impl Scene {
+    async fn of_a_visitor_who_types() -> Self {
+        let server = Server::start().await;
+        let mut grace = server.agent("Grace").await;
+        let token = server.session(&server.project).await["token"].as_str().unwrap().to_owned();
+        let link = Link::to(&server).await;
+        let mut visitor = link.join(&token).await;
+        let chat = visitor.rings("Hello").await;
+        grace.watches(&chat).await;
+        types(&mut visitor, &chat, "I wan").await;
+        assert_eq!(grace.find("it types", typing(true)).await["text"], "I wan");
+        Self { server, link, token, visitor, grace, chat }
+    }
+}
+
 async fn types(client: &mut Client, chat: &str, draft: &str) {
     client.ask(json!({"type": "typing", "conversation": chat, "on": true, "text": draft})).await;
 }
@@ -25,15 +50,7 @@ async fn sees_it_end(client: &mut Client, since: Instant) {
 
 #[tokio::test]
 async fn a_visitor_that_is_cut_off_while_it_types_types_no_more_until_it_is_back() {
-    let server = Server::start().await;
-    let mut grace = server.agent("Grace").await;
-    let token = server.session(&server.project).await["token"].as_str().unwrap().to_owned();
-    let link = Link::to(&server).await;
-    let mut visitor = link.join(&token).await;
-    let chat = visitor.rings("Hello").await;
-    grace.watches(&chat).await;
-    types(&mut visitor, &chat, "I wan").await;
-    assert_eq!(grace.find("it types", typing(true)).await["text"], "I wan");
+    let Scene { server, link, token, mut visitor, mut grace, chat } = Scene::of_a_visitor_who_types().await;
     let cut = Instant::now();
     link.cut();
     assert_eq!(visitor.closed().await, 1006);
@@ -45,15 +62,7 @@ async fn a_visitor_that_is_cut_off_while_it_types_types_no_more_until_it_is_back
 
 #[tokio::test]
 async fn a_link_that_falls_silent_ends_the_mark_though_nobody_notices() {
-    let server = Server::start().await;
-    let mut grace = server.agent("Grace").await;
-    let token = server.session(&server.project).await["token"].as_str().unwrap().to_owned();
-    let link = Link::to(&server).await;
-    let mut visitor = link.join(&token).await;
-    let chat = visitor.rings("Hello").await;
-    grace.watches(&chat).await;
-    types(&mut visitor, &chat, "I wan").await;
-    grace.find("it types", typing(true)).await;
+    let Scene { server, link, token, mut visitor, mut grace, chat } = Scene::of_a_visitor_who_types().await;
     let silent = Instant::now();
     link.falls_silent();
     sees_it_end(&mut grace, silent).await;
