@@ -35,7 +35,7 @@ suite_rust() {
 
 # What the database may make a difference to, once more on PostgreSQL. The tests start one of their own.
 suite_postgres() {
-  local tests='binary(it) and not test(/^(tidy|tls|limits|frames|origins)::/)'
+  local tests='binary(it) and not test(/^(tidy|tls|limits|frames|origins|simulation)::/)'
   if cargo nextest --version &>/dev/null; then
     TEST_DATABASE=postgres cargo nextest run --package deskbell --features "$features" --locked --no-tests fail -E "$tests"
   else

@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use self::redis::Error;
-use self::redis::Link;
 use crate::{
     clock::{Clock, Millis},
     config::Secret,
@@ -255,17 +254,29 @@ static PUBLISHES: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("deskbe
 /// What an attached part does with a message.
 pub type Sink = Arc<dyn Fn(Topic, &Message, Source) + Send + Sync>;
 
+/// The way to other nodes. Nothing here waits; what comes back is handed to [`Local`].
+pub trait Link: Send + Sync {
+    /// Hands a message to the other nodes that want its topic, as soon as may be.
+    fn publish(&self, topic: Topic, message: Message);
+    /// One more wants what other nodes publish on `topic`.
+    fn want(&self, topic: Topic);
+    /// Takes a [`Link::want`] back.
+    fn unwant(&self, topic: Topic);
+    /// The projects of which anything is wanted.
+    fn wanted_projects(&self) -> HashSet<ProjectId>;
+}
+
 /// The bus, as far as this process reaches. Cheap to clone.
 #[derive(Clone)]
 pub struct Bus {
     node: NodeId,
     local: Arc<Local>,
     /// The way to the other nodes.
-    link: Option<Arc<Link>>,
+    link: Option<Arc<dyn Link>>,
 }
 
-/// This node's side.
-struct Local {
+/// This node's side: who listens here, and what a [`Link`] says to them.
+pub struct Local {
     sinks: ArcSwap<Vec<Sink>>,
     health: watch::Sender<Health>,
 }
@@ -279,8 +290,15 @@ impl Bus {
     /// A bus to all nodes that use the Redis at `url` and have the same `secret`. Once it was reached, it heals by itself.
     pub async fn connect(url: &Secret, secret: &[u8], clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
         let (node, local) = (NodeId::generate(), Arc::new(Local::new()));
-        let link = Link::connect(url.reveal(), secret, (node, Arc::clone(&local)), (clock, tasks)).await?;
+        let link = redis::Link::connect(url.reveal(), secret, (node, Arc::clone(&local)), (clock, tasks)).await?;
         Ok(Self { node, local, link: Some(Arc::new(link)) })
+    }
+
+    /// A bus to other nodes by a way of the caller's own: for the simulation, whose nodes are all in one process.
+    #[cfg(feature = "fault-injection")]
+    pub fn over(link: impl FnOnce(NodeId, Arc<Local>) -> Arc<dyn Link>) -> Self {
+        let (node, local) = (NodeId::generate(), Arc::new(Local::new()));
+        Self { node, link: Some(link(node, Arc::clone(&local))), local }
     }
 
     /// This node.
@@ -357,10 +375,22 @@ impl Local {
         Self { sinks: ArcSwap::default(), health: watch::Sender::new(Health::Listening) }
     }
 
-    fn deliver(&self, topic: Topic, message: &Message, source: Source) {
+    /// Hands `message` to everybody who listens here.
+    pub fn deliver(&self, topic: Topic, message: &Message, source: Source) {
         for sink in self.sinks.load().iter() {
             sink(topic, message, source);
         }
+    }
+
+    /// Something may have been said on `topic` that was not heard here.
+    pub fn missed(&self, topic: Topic) {
+        self.deliver(topic, &Message::Missed, Source::Here);
+    }
+
+    /// From now on other nodes are heard, or not.
+    pub fn set_health(&self, health: Health) {
+        metrics::gauge!("deskbell_bus_deaf").set(if matches!(health, Health::Deaf { .. }) { 1.0 } else { 0.0 });
+        self.health.send_replace(health);
     }
 }
 

@@ -16,7 +16,7 @@ mod typing;
 mod writing;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -82,7 +82,7 @@ pub struct Desk {
     clock: Clock,
     tasks: Tasks,
     slots: Slots,
-    projects: Mutex<HashMap<ProjectId, Arc<OnceCell<Arc<ProjectDesk>>>>>,
+    projects: Mutex<BTreeMap<ProjectId, Arc<OnceCell<Arc<ProjectDesk>>>>>,
     typists: Typists,
     hand_back_after_ms: Millis,
     /// The last append failed: agents were told, and are told when it heals.

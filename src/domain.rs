@@ -288,7 +288,7 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 /// A visitor or an agent, as the one who reads or types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Who {
     /// The conversation's visitor.

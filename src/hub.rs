@@ -267,12 +267,12 @@ impl Hub {
             Message::Head(head) => self.receive_head(head, source),
             Message::Read { conversation, by, seq } => {
                 let update = server::ReadUpdate { conversation: *conversation, by: *by, seq: *seq };
-                let of = StateOf::Read(conversation.as_uuid(), who_uuid(*by));
+                let of = StateOf::Read(conversation.as_uuid(), who_uuid(*by), *seq);
                 self.set(topic, of, &ServerFrame::Read(update), |_| false);
             }
             Message::Delivered { conversation, by, seq } => {
                 let update = server::DeliveredUpdate { conversation: *conversation, by: *by, seq: *seq };
-                let of = StateOf::Delivered(conversation.as_uuid(), who_uuid(*by));
+                let of = StateOf::Delivered(conversation.as_uuid(), who_uuid(*by), *seq);
                 self.set(topic, of, &ServerFrame::Delivered(update), |member| member.is(*by));
             }
             Message::Typing { conversation, by, on, text } => {
@@ -338,6 +338,7 @@ impl Hub {
         let Some(own) = self.presence.channel(topic) else { return };
         let members = own.lock().members();
         let thread = Topic::Thread(conversation);
+        let mut is_news = false;
         for member in members {
             if let Some(opened) = member.opened.lock().as_mut() {
                 opened.insert(conversation);
@@ -345,11 +346,16 @@ impl Hub {
             }
             if self.join(thread, |channel| channel.join_new(&member, 0)) {
                 member.topics.lock().push(thread);
+                is_news = true;
             }
             if !self.presence.contains(member.number) {
                 // It left after it was copied: nobody would take it out again.
                 self.part(&member, &thread);
             }
+        }
+        if is_news && self.bus.is_shared() {
+            // What was said in it may have come before: by another channel, for somebody else who listens to it here.
+            self.check(&thread);
         }
     }
 

@@ -28,6 +28,7 @@ mod rows;
 mod secrets;
 mod sql;
 mod sqlite;
+mod turns;
 mod writer;
 
 use std::{path::PathBuf, sync::Arc};
@@ -38,6 +39,8 @@ pub use inbox::{InboxQuery, InboxRows};
 pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};
 pub use people::{AgentRecord, ProjectRecord};
 pub use read::{KnownKey, Loaded, VisitorRecord};
+#[cfg(feature = "fault-injection")]
+pub use turns::Turnstile;
 
 use sqlx::{Any, any::AnyArguments, query::Query};
 use tokio::sync::Mutex;
@@ -46,6 +49,7 @@ use self::{
     connection::{Readers, Writer},
     engine::Engine,
     sqlite::Lock,
+    turns::Turns,
     writer::Queue,
 };
 use crate::{
@@ -171,6 +175,7 @@ pub struct Log {
     queue: Queue,
     writer: Arc<Mutex<Writer>>,
     readers: Readers,
+    turns: Turns,
     clock: Clock,
     /// Held until the log is closed, or its last clone is dropped.
     lock: Option<Arc<Lock>>,
@@ -191,16 +196,27 @@ impl Log {
         let readers = Readers::connect(&engine, options.readers).await?;
         let writer = Arc::new(Mutex::new(writer));
         let queue = Queue::start(Arc::clone(&writer), tasks);
-        Ok(Self { queue, writer, readers, clock, lock })
+        Ok(Self { queue, writer, readers, turns: Turns::default(), clock, lock })
+    }
+
+    /// The same log, of which a test says whose turn it is to ask the database.
+    #[cfg(feature = "fault-injection")]
+    #[must_use]
+    pub fn in_turns(mut self, turnstile: Arc<dyn Turnstile>) -> Self {
+        self.turns = Turns::by(turnstile);
+        self.readers.take_turns(&self.turns);
+        self
     }
 
     /// Writes `append`; returns after the COMMIT that holds it. After an error nothing of it is stored.
     pub async fn append(&self, append: Append) -> Result<(), AppendError> {
+        let _turn = self.turns.take("append").await;
         self.queue.append(append).await
     }
 
     /// Whether the log takes writes: tried with a real one.
     pub async fn is_writable(&self) -> bool {
+        let _turn = self.turns.take("probe").await;
         self.queue.probe().await
     }
 
@@ -216,6 +232,7 @@ impl Log {
 
     /// Carries out one statement that changes something; returns how many rows it changed.
     async fn execute(&self, query: Query<'_, Any, AnyArguments>) -> Result<u64, Error> {
+        let _turn = self.turns.take("write").await;
         Ok(self.writer.lock().await.execute(query).await?)
     }
 }

@@ -78,28 +78,27 @@ impl Link {
         tasks.spawn(subscriber.run());
         Ok(Self { shared, outgoing })
     }
+}
 
+impl super::Link for Link {
     /// Hands a message to the publisher. Never waits: what does not fit is dropped, and all nodes are told that they missed
     /// something.
-    pub(super) fn publish(&self, topic: Topic, message: Message) {
+    fn publish(&self, topic: Topic, message: Message) {
         if self.outgoing.try_send(Outgoing::Said(topic, message)).is_err() {
             metrics::counter!("deskbell_bus_lost_total", "where" => "publish").increment(1);
             self.shared.lost.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Counts one more that wants the channel of `topic`.
-    pub(super) fn want(&self, topic: Topic) {
+    fn want(&self, topic: Topic) {
         self.shared.wanted.add(Channel::of(topic));
     }
 
-    /// Takes a [`Link::want`] back.
-    pub(super) fn unwant(&self, topic: Topic) {
+    fn unwant(&self, topic: Topic) {
         self.shared.wanted.remove(Channel::of(topic));
     }
 
-    /// The projects of which anything is wanted.
-    pub(super) fn wanted_projects(&self) -> HashSet<ProjectId> {
+    fn wanted_projects(&self) -> HashSet<ProjectId> {
         self.shared.wanted.projects()
     }
 }

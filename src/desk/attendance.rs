@@ -276,7 +276,10 @@ impl Attendance {
                 agent.disabled || !agent.role.answers() || (!is_here && hears && gone_ms >= self.hand_back_after_ms)
             })
         };
-        self.chats.unanswered().filter(|(_, agent)| gone(*agent)).collect()
+        let mut abandoned: Vec<_> = self.chats.unanswered().filter(|(_, agent)| gone(*agent)).collect();
+        // The oldest first.
+        abandoned.sort_unstable();
+        abandoned
     }
 
     fn online(&self, now: Millis) -> u32 {

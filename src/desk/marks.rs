@@ -1,6 +1,6 @@
 //! How far each side has read, and how far it has been brought to a device of theirs.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 
@@ -54,7 +54,7 @@ impl Desk {
 
     /// Writes down the marks that moved since the last time. What is lost in a crash is at most a second of them.
     pub async fn write_marks(&self) {
-        let dirty: HashMap<ConversationId, Marks> = self.slots.dirty();
+        let dirty = self.slots.dirty();
         // All at once, so that the log commits them together.
         let written = dirty.into_iter().map(|(conversation, marks)| async move {
             match self.log.mark(conversation, marks).await {

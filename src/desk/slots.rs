@@ -1,7 +1,7 @@
 //! Conversations in memory: each under its own lock, read from the log when first touched, forgotten when idle.
 
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{BTreeMap, HashMap, hash_map::RandomState},
     hash::BuildHasher as _,
     sync::{
         Arc,
@@ -75,7 +75,7 @@ struct Slot {
 pub(super) struct Slots {
     by_id: Mutex<HashMap<ConversationId, Slot>>,
     /// Marks that are not in the log yet.
-    dirty: Mutex<HashMap<ConversationId, Marks>>,
+    dirty: Mutex<BTreeMap<ConversationId, Marks>>,
     hasher: RandomState,
 }
 
@@ -146,7 +146,7 @@ impl Slots {
     }
 
     /// The marks that are to be written down.
-    pub(super) fn dirty(&self) -> HashMap<ConversationId, Marks> {
+    pub(super) fn dirty(&self) -> BTreeMap<ConversationId, Marks> {
         self.dirty.lock().clone()
     }
 

@@ -1,6 +1,6 @@
 //! Who types at this moment. Never stored; ends by itself, also when the link of who typed was cut.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
@@ -18,7 +18,7 @@ const ENDS_AFTER_MS: Millis = TYPING_ENDS_MS - 1_000;
 
 /// Marks that are shown somewhere now. An entry lives for [`ENDS_AFTER_MS`], and a session may not make many a second.
 #[derive(Debug, Default)]
-pub(super) struct Typists(Mutex<HashMap<(ConversationId, Who), Typist>>);
+pub(super) struct Typists(Mutex<BTreeMap<(ConversationId, Who), Typist>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Typist {

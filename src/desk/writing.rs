@@ -1,10 +1,8 @@
 //! One command into one conversation: decide, append, publish.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{

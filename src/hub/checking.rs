@@ -1,7 +1,7 @@
 //! Looking at the log where something may not have been heard: after each subscription that Redis has acknowledged, after
 //! a loss, and all the time while other nodes are not heard at all.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -34,8 +34,8 @@ pub(super) struct Checks {
 
 #[derive(Debug, Default)]
 struct Due {
-    conversations: HashSet<ConversationId>,
-    projects: HashSet<ProjectId>,
+    conversations: BTreeSet<ConversationId>,
+    projects: BTreeSet<ProjectId>,
 }
 
 impl Checks {
@@ -61,7 +61,7 @@ impl Checks {
         (some, due.conversations.len())
     }
 
-    fn take_projects(&self) -> HashSet<ProjectId> {
+    fn take_projects(&self) -> BTreeSet<ProjectId> {
         std::mem::take(&mut self.due.lock().projects)
     }
 }
@@ -87,6 +87,7 @@ impl Hub {
         let hub = Arc::clone(self);
         self.tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = hub.tasks.stopped() => {}
                 () = hub.look_when_due() => {}
                 () = hub.poll() => {}
@@ -151,6 +152,7 @@ impl Hub {
             }
             let wait = if is_unsure { POLL } else { POLL_ALWAYS };
             tokio::select! {
+                biased;
                 changed = health.changed() => if changed.is_err() { return std::future::pending().await },
                 () = tokio::time::sleep(wait) => if !is_unsure { self.check_all() },
             }

@@ -32,12 +32,20 @@ impl Heads {
         }
         let mut changed = self.changed.lock();
         let is_first = !changed.contains_key(&head.project);
-        changed.entry(head.project).or_default().insert(head.id, Arc::clone(head));
+        let known = changed.entry(head.project).or_default().entry(head.id).or_insert_with(|| Arc::clone(head));
+        // Of what two nodes say, the older may be heard last.
+        if place_of(head) >= place_of(known) {
+            *known = Arc::clone(head);
+        }
         drop(changed);
         if is_first {
             push_later(Arc::clone(hub), head.project);
         }
     }
+}
+
+const fn place_of(head: &Conversation) -> (u64, u64) {
+    (head.seq, head.desk_seq)
 }
 
 fn push_later(hub: Arc<Hub>, project: ProjectId) {
@@ -47,7 +55,7 @@ fn push_later(hub: Arc<Hub>, project: ProjectId) {
         let heads = hub.heads.changed.lock().remove(&project).unwrap_or_default();
         for head in heads.values() {
             let frame = ServerFrame::Inbox(InboxUpdate { conversation: Head::of(head) });
-            hub.set(&Topic::Inbox(project), StateOf::Head(head.id.as_uuid()), &frame, |_| false);
+            hub.set(&Topic::Inbox(project), StateOf::Head(head.id.as_uuid(), place_of(head)), &frame, |_| false);
         }
     });
 }

@@ -74,11 +74,12 @@ impl Hub {
             self.inboxes.note(head);
         }
         self.heads.changed(self, head);
+        // That it was opened may not have been heard, though this is. Older ones the session asks for if it wants them.
+        let is_young = source != Source::Here && head.created_at >= self.clock.now() - LOOK_BACK_MS;
+        if is_young {
+            self.join_opened(&Topic::Visitor(head.project, head.visitor), head.id);
+        }
         if source == Source::Log {
-            // That it was opened may not have been heard either. Older ones the session asks for if it wants them.
-            if head.created_at >= self.clock.now() - LOOK_BACK_MS {
-                self.join_opened(&Topic::Visitor(head.project, head.visitor), head.id);
-            }
             self.compare(head);
         }
     }

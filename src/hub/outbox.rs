@@ -38,12 +38,33 @@ pub enum StateOf {
     Queue(Uuid),
     /// Who looks at a conversation.
     Viewing(Uuid),
-    /// How far somebody has read a conversation: the conversation and the side.
-    Read(Uuid, Uuid),
-    /// How far a conversation has come to somebody's devices: the conversation and the side.
-    Delivered(Uuid, Uuid),
-    /// A conversation's head.
-    Head(Uuid),
+    /// How far somebody has read a conversation: the conversation, the side, and how far.
+    Read(Uuid, Uuid, u64),
+    /// How far a conversation has come to somebody's devices: the conversation, the side, and how far.
+    Delivered(Uuid, Uuid, u64),
+    /// A conversation's head: which, and where its lanes are.
+    Head(Uuid, (u64, u64)),
+}
+
+impl StateOf {
+    /// What it is, however far.
+    const fn what(self) -> Self {
+        match self {
+            Self::Read(conversation, side, _) => Self::Read(conversation, side, 0),
+            Self::Delivered(conversation, side, _) => Self::Delivered(conversation, side, 0),
+            Self::Head(conversation, _) => Self::Head(conversation, (0, 0)),
+            other => other,
+        }
+    }
+
+    /// How far it is. Of what has no such order, the one that came last is the newest.
+    const fn reach(self) -> (u64, u64) {
+        match self {
+            Self::Read(.., seq) | Self::Delivered(.., seq) => (seq, 0),
+            Self::Head(_, reach) => reach,
+            _ => (0, 0),
+        }
+    }
 }
 
 /// The queue of one session. Filled by the hub, emptied by the session's task.
@@ -97,14 +118,17 @@ impl Outbox {
         wake(shelves);
     }
 
-    /// Puts the newest value of a state in the place of an older one. When typing or presence does not fit, it is dropped.
+    /// Puts the newest value of a state in the place of an older one: of two nodes' words the older may come last. When typing or presence does not fit, it is dropped.
     /// When another state does not fit, the session is over: without a head an agent would not see a chat.
     pub fn set(&self, of: StateOf, frame: Utf8Bytes) {
         let mut shelves = self.shelves.lock();
         if shelves.ending.is_some() {
             return;
         }
-        if let Some(position) = shelves.states.iter().position(|(known, _)| *known == of) {
+        if let Some(position) = shelves.states.iter().position(|(known, _)| known.what() == of.what()) {
+            if shelves.states.get(position).is_some_and(|(known, _)| known.reach() > of.reach()) {
+                return;
+            }
             let (_, old) = shelves.states.swap_remove(position);
             shelves.bytes -= old.len();
         }
@@ -244,13 +268,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_state_with_an_order_the_furthest_is_kept_whichever_comes_last() {
+        let (outbox, id) = (outbox(), Uuid::nil());
+        for (seq, desk_seq) in [(2, 1), (3, 0), (2, 2)] {
+            outbox.set(StateOf::Head(id, (seq, desk_seq)), seq.to_string().into());
+        }
+        for seq in [1, 3, 2] {
+            outbox.set(StateOf::Read(id, id, seq), seq.to_string().into());
+        }
+        let states: Vec<_> = outbox.take().states.into_iter().map(|(_, frame)| frame.as_str().to_owned()).collect();
+        assert_eq!(states, ["3", "3"]);
+    }
+
+    #[test]
     fn typing_that_does_not_fit_is_dropped_but_a_head_is_not() {
         let outbox = outbox();
         outbox.push("x".repeat(99).into());
         outbox.set(StateOf::Typing(Uuid::nil(), Uuid::nil()), "typing".into());
         assert_eq!(outbox.take().ending, None);
         outbox.push("x".repeat(99).into());
-        outbox.set(StateOf::Head(Uuid::nil()), "head".into());
+        outbox.set(StateOf::Head(Uuid::nil(), (1, 0)), "head".into());
         assert_eq!(outbox.take().ending, Some(CloseCode::SlowConsumer));
     }
 

@@ -22,6 +22,7 @@ impl Log {
         let earlier = self.visitor(to.project, from).await?.filter(|earlier| earlier.subject.is_none());
         let Some(earlier) = earlier.filter(|earlier| earlier.id != to.id) else { return Ok(Vec::new()) };
         let merged = merge(to, self.visitor(to.project, to.id).await?, earlier);
+        let _turn = self.turns.take("adopt").await;
         let mut writer = self.writer.lock().await;
         writer.begin().await?;
         let moved = move_over(&mut writer, from, &merged).await;

@@ -16,6 +16,7 @@ use super::{
     engine::{Dialect, Engine},
     postgres::{Postgres, in_time},
     sqlite::Sqlite,
+    turns::Turns,
 };
 
 /// The shortest and the longest pause before a database in another process is tried again after it could not be reached.
@@ -211,16 +212,23 @@ fn longer(before: Option<(Instant, Duration)>) -> (Instant, Duration) {
 pub(super) struct Readers {
     pool: AnyPool,
     patience: Option<Duration>,
+    turns: Turns,
 }
 
 impl Readers {
     /// Connects; at most `most` at once.
     pub(super) async fn connect(engine: &Engine, most: u32) -> Result<Self, sqlx::Error> {
-        Ok(Self { pool: engine.readers(most).await?, patience: engine.patience() })
+        Ok(Self { pool: engine.readers(most).await?, patience: engine.patience(), turns: Turns::default() })
+    }
+
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn take_turns(&mut self, turns: &Turns) {
+        self.turns = turns.clone();
     }
 
     /// All rows.
     pub(super) async fn fetch_all(&self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, sqlx::Error> {
+        let _turn = self.turns.take("read").await;
         let mut connection = self.pool.acquire().await?;
         let answer = in_time(self.patience, query.fetch_all(&mut *connection)).await;
         if answer.as_ref().is_err_and(is_late) {

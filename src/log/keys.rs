@@ -181,6 +181,7 @@ impl Log {
 
     /// Tells a running server something; returns its number.
     pub async fn control_append(&self, kind: &str, project: Option<ProjectId>, subject: &str) -> Result<i64, Error> {
+        let _turn = self.turns.take("control").await;
         let mut writer = self.writer.lock().await;
         loop {
             let add = sqlx::query(

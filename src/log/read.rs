@@ -183,6 +183,7 @@ impl Log {
 
     /// Moves a conversation's marks forward; a mark never goes back.
     pub async fn mark(&self, conversation: ConversationId, marks: Marks) -> Result<(), Error> {
+        let _turn = self.turns.take("mark").await;
         self.queue.mark(conversation, marks).await
     }
 

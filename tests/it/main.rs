@@ -13,6 +13,8 @@ mod logs;
 mod nodes;
 mod origins;
 mod resume;
+#[cfg(feature = "fault-injection")]
+mod simulation;
 mod starting;
 mod support;
 mod tidy;

@@ -21,7 +21,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    bus::{Health, Local, Message, Source, Topic},
+    bus::{Local, Source},
     clock::Clock,
     tasks::Tasks,
 };
@@ -133,16 +133,5 @@ impl Shared {
             self.forged_ms.store(now.max(1), Ordering::Relaxed);
             tracing::warn!("somebody who is no node of this installation publishes on its channels in Redis");
         }
-    }
-
-    /// Tells this node's parts that something may have been said on `topic` that they did not hear.
-    pub(super) fn missed(&self, topic: Topic) {
-        self.local.deliver(topic, &Message::Missed, Source::Here);
-    }
-
-    /// From now on other nodes are heard, or not.
-    pub(super) fn set_health(&self, health: Health) {
-        metrics::gauge!("deskbell_bus_deaf").set(if matches!(health, Health::Deaf { .. }) { 1.0 } else { 0.0 });
-        self.local.health.send_replace(health);
     }
 }

@@ -94,14 +94,14 @@ impl Subscriber {
                 lost = self.serve() => lost,
             };
             tracing::warn!(why = %lost, "other nodes are not heard: the connection that subscribes to Redis is lost");
-            shared.set_health(Health::Deaf { since: shared.clock.now() });
+            shared.local.set_health(Health::Deaf { since: shared.clock.now() });
             tokio::select! {
                 biased;
                 () = shared.tasks.stopped() => return,
                 () = self.come_back() => {}
             }
             metrics::counter!("deskbell_bus_reconnects_total", "connection" => "subscribe").increment(1);
-            shared.set_health(Health::Listening);
+            shared.local.set_health(Health::Listening);
             tracing::info!(channels = self.subscribed.len(), "other nodes are heard again");
         }
     }
@@ -161,7 +161,7 @@ impl Subscriber {
         let before = *self.shared.local.health.borrow();
         if health != before {
             tracing::info!(all_are_heard = health == Health::Listening, "a node fell silent, or is heard again");
-            self.shared.set_health(health);
+            self.shared.local.set_health(health);
         }
     }
 
@@ -190,7 +190,7 @@ impl Subscriber {
             self.subscribed.extend(batch);
             // From the acknowledgement on all is heard; what was said before it is in the log.
             for topic in batch.iter().filter_map(|channel| channel.topic()) {
-                self.shared.missed(topic);
+                self.shared.local.missed(topic);
             }
         }
         Ok(())

@@ -79,7 +79,7 @@ async fn work(shared: Arc<Shared>, mut queue: mpsc::Receiver<Vec<u8>>) {
             shared.take_up(&envelope);
         }
         if shared.overflowed.swap(false, Ordering::Relaxed) {
-            shared.missed(Topic::Control);
+            shared.local.missed(Topic::Control);
         }
         // A burst is many batches without a wait in between: other tasks of this thread get their turn.
         tokio::task::yield_now().await;

@@ -191,9 +191,9 @@ async fn while_redis_is_gone_messages_and_inboxes_come_within_two_seconds() {
     let mut heads = Vec::new();
     until("the inbox shows that it is closed", || {
         heads.extend(watching.outbox.take().states);
-        let closed = heads
-            .iter()
-            .any(|(of, frame)| *of == StateOf::Head(closing.head.id.as_uuid()) && frame.contains("\"closed\""));
+        let closed = heads.iter().any(|(of, frame)| {
+            matches!(of, StateOf::Head(id, _) if *id == closing.head.id.as_uuid()) && frame.contains("\"closed\"")
+        });
         async move { closed.then_some(()) }
     })
     .await;
