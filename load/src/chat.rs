@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::mpsc;
 
 use crate::{
+    charts::Chart,
     check::Verdict,
     client::{Buffers, Dialer},
     flights::{Latencies, Meter, micros},
@@ -25,6 +26,7 @@ use crate::{
     report::{Figures, micros_as_ms, progress, remark, whole},
     side::Side,
     target::{Target, Tokens},
+    timeline::Timeline,
     usage::Usage,
 };
 
@@ -52,7 +54,7 @@ pub(crate) struct Settings {
     /// Seconds before that.
     #[arg(long, default_value_t = 2.0)]
     pub(crate) warm_up: f64,
-    /// Seconds that the last messages may take to arrive once nobody sends any more.
+    /// Seconds without any message after which those that are still under way are given up, once nobody sends any more.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) last_call: f64,
     /// Kill the server (SIGKILL) after so many measured seconds and start it again on the same data.
@@ -74,13 +76,21 @@ const GROUPS: [&str; 2] = ["same_node", "cross_node"];
 
 /// Runs against a server and returns what was measured.
 pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> {
+    let mut timeline = Timeline::begin(target, &Meter::new());
+    let mut figures = talk(target, settings, &mut timeline).await?;
+    figures.draw(timeline.charts());
+    Ok(figures)
+}
+
+/// The same, with each moment noted.
+pub(crate) async fn talk(target: &Target, settings: Settings, timeline: &mut Timeline) -> Result<Figures> {
     let dialer = target.dialer(Buffers::TALKING)?;
     let meter = Arc::new(Meter::with_groups(GROUPS.len()));
     let pairs = match target.tokens(settings.pairs, settings.pairs).await? {
         Some(tokens) => open_all(&dialer, &tokens, settings, &meter).await?,
         None => relay_all(&dialer, settings, &meter).await?,
     };
-    let mut figures = converse(pairs, target, settings, &meter).await?;
+    let mut figures = converse(pairs, target, settings, &meter, timeline).await?;
     if dialer.nodes() > 1 {
         set_groups(&mut figures, &meter);
     }
@@ -126,13 +136,21 @@ fn set_groups(figures: &mut Figures, meter: &Meter) {
         figures.set_latency(&format!("{name}_ack"), &latencies.ack);
         figures.set_latency(&format!("{name}_delivered"), &latencies.delivered);
     }
+    let (same, cross) = (&latencies[0].delivered, &latencies[1].delivered);
+    figures.draw([Chart::distribution("On one node, and across two", &[("across", cross), ("on one node", same)])]);
     for (name, quantile) in [("cross_node_extra_p50_ms", 0.5), ("cross_node_extra_p99_ms", 0.99)] {
         let [same, cross] = [0, 1].map(|at| latencies[at].delivered.value_at_quantile(quantile));
         figures.set(name, micros_as_ms(cross) - micros_as_ms(same));
     }
 }
 
-async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: &Arc<Meter>) -> Result<Figures> {
+async fn converse(
+    pairs: Vec<Pair>,
+    target: &Target,
+    settings: Settings,
+    meter: &Arc<Meter>,
+    timeline: &mut Timeline,
+) -> Result<Figures> {
     let background = Tasks::new();
     let (mut talks, mut orderers) = (Vec::new(), [Vec::new(), Vec::new()]);
     for pair in pairs {
@@ -142,7 +160,7 @@ async fn converse(pairs: Vec<Pair>, target: &Target, settings: Settings, meter: 
         }
     }
     let pacer = begin(&talks, &orderers, settings);
-    let figures = measure(target, settings, meter).await?;
+    let figures = measure(target, settings, meter, timeline).await?;
     answer(&talks, false);
     let late = match pacer {
         Some(pacer) => pacer.await.context("the pacer broke")?,
@@ -191,12 +209,14 @@ fn begin(
 }
 
 /// Waits through warm-up and measured time, showing progress; returns rates and CPU.
-async fn measure(target: &Target, settings: Settings, meter: &Meter) -> Result<Figures> {
-    watch("warming up", Duration::from_secs_f64(settings.warm_up), meter).await;
+async fn measure(target: &Target, settings: Settings, meter: &Meter, timeline: &mut Timeline) -> Result<Figures> {
+    let warm_up = Duration::from_secs_f64(settings.warm_up);
+    watch("warming up", target, warm_up, meter, &mut Timeline::begin(target, meter)).await;
+    timeline.go_on(target, meter);
     let (start, from) = (Instant::now(), meter.total());
     let usage = Usage::begin(target);
     meter.measure(true);
-    let watching = watch("measuring", Duration::from_secs_f64(settings.seconds), meter);
+    let watching = watch("measuring", target, Duration::from_secs_f64(settings.seconds), meter, timeline);
     let ((), killed) = tokio::join!(watching, kill(target, settings));
     meter.measure(false);
     let (elapsed, landed) = (start.elapsed().as_secs_f64(), whole(meter.total() - from));
@@ -223,27 +243,29 @@ async fn kill(target: &Target, settings: Settings) -> Result<Option<(Instant, Du
     Ok(Some((at, at.elapsed())))
 }
 
-async fn watch(what: &str, length: Duration, meter: &Meter) {
-    let end = Instant::now() + length;
-    let mut last = meter.total();
+/// Waits, showing progress and noting each moment: every second, in a long run less often.
+async fn watch(what: &str, target: &Target, length: Duration, meter: &Meter, timeline: &mut Timeline) {
+    const MOST_MOMENTS: u32 = 600;
+    let (end, step) = (Instant::now() + length, Duration::from_secs(1).max(length / MOST_MOMENTS));
     while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        let step = left.min(Duration::from_secs(1));
-        tokio::time::sleep(step).await;
-        let total = meter.total();
-        let rate = whole(total - last) / step.as_secs_f64();
-        progress(&format!("{what}: {rate:.0} messages/s, {} under way", meter.under_way()));
-        last = total;
+        tokio::time::sleep(left.min(step)).await;
+        let rate = timeline.tick(target, meter);
+        let (left, under_way) = (end.saturating_duration_since(Instant::now()).as_secs(), meter.under_way());
+        progress(&format!("{what}: {rate:.0} messages/s, {under_way} under way, {left} s left"));
     }
 }
 
 fn judge(mut figures: Figures, talks: &[Arc<Talk>], target: &Target, meter: &Meter, late: u64) -> Figures {
     let Latencies { ack, delivered } = meter.latencies();
+    let title = "How long a message takes";
     if target.is_baseline() {
         figures.set_latency("delivered", &delivered);
+        figures.draw([Chart::distribution(title, &[("delivered", &delivered)])]);
         return figures;
     }
     figures.set_latency("ack", &ack);
     figures.set_latency("delivered", &delivered);
+    figures.draw([Chart::distribution(title, &[("delivered", &delivered), ("acknowledged", &ack)])]);
     figures.set("ack_mean_ms", ack.mean() / 1000.0);
     figures.set("delivered_mean_ms", delivered.mean() / 1000.0);
     if let Some(disk) = target.disk_sync_p99() {

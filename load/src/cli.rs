@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{chat, crowd, drills, fanout, handshake, idle, mixed, report::Condition, storm, target::Options};
+use crate::{chat, crowd, drills, fanout, handshake, idle, mixed, report::Condition, soak, storm, target::Options};
 
 /// What a Deskbell server bears, measured against the limit of its own stack. Every run with messages is also a
 /// correctness run: a message lost, duplicated, reordered or foreign makes it fail.
@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 }
 
 /// What becomes of the figures.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Output {
     /// Repeat so many times, each with a fresh server, and show the medians.
     #[arg(long, global = true, default_value_t = 1)]
@@ -29,6 +29,9 @@ pub(crate) struct Output {
     /// Write the figures, all runs and the machine to this file.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Draw the figures on a page of their own.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Fail when a median is so, as in `ack_p99_ms>10`. May be given several times.
     #[arg(long, global = true, value_name = "CONDITION")]
     pub(crate) fail_if: Vec<Condition>,
@@ -76,6 +79,13 @@ pub(crate) enum Command {
         target: Options,
         #[command(flatten)]
         settings: mixed::Settings,
+    },
+    /// Hours of chat while people come and go: does memory, the count of descriptors or latency grow?
+    Soak {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: soak::Settings,
     },
     /// One visitor writes, many agents watch.
     Fanout {
@@ -142,6 +152,7 @@ impl Command {
             | Self::Handshake { target, .. }
             | Self::Check { target, .. }
             | Self::Mixed { target, .. }
+            | Self::Soak { target, .. }
             | Self::Storm { target, .. } => Some(target),
             Self::Drills { .. } | Self::Baseline { .. } => None,
         }

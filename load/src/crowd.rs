@@ -71,7 +71,7 @@ pub(crate) struct Settings {
     /// Every socket goes to another node by itself after about so many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) roam: Option<f64>,
-    /// Seconds that the last messages may take to arrive once nobody sends any more.
+    /// Seconds without any message after which those that are still under way are given up, once nobody sends any more.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) last_call: f64,
 }

@@ -123,6 +123,15 @@ impl Latencies {
         Self { ack: histogram(), delivered: histogram() }
     }
 
+    /// What has come since an earlier state.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let mut rest = self.clone();
+        // All that was in the earlier one is in this one.
+        rest.ack.subtract(&earlier.ack).ok();
+        rest.delivered.subtract(&earlier.delivered).ok();
+        rest
+    }
+
     fn add(&mut self, other: &Self) {
         // They have the same bounds.
         self.ack.add(&other.ack).ok();
@@ -246,11 +255,14 @@ impl Meter {
         self.resets.load(Ordering::Relaxed)
     }
 
-    /// Lets what is under way arrive.
+    /// Lets what is under way arrive: until nothing has come for so long. A server that is far behind gets on, and is waited for.
     pub(crate) async fn last_call(&self, limit: Duration) {
-        let end = Instant::now() + limit;
-        while self.under_way() > 0 && Instant::now() < end {
+        let (end, mut seen) = (Instant::now() + limit * 10, (Instant::now(), self.total()));
+        while self.under_way() > 0 && Instant::now() < end && seen.0.elapsed() < limit {
             tokio::time::sleep(Duration::from_millis(20)).await;
+            if self.total() > seen.1 {
+                seen = (Instant::now(), self.total());
+            }
         }
         // What is not awaited (a second delivery, an entry nobody sent) gets a moment to show itself.
         tokio::time::sleep(Duration::from_millis(200)).await;

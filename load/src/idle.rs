@@ -13,6 +13,7 @@ use deskbell::tasks::Tasks;
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
+    charts::{Axis, Chart, Scale},
     client::{Buffers, Dialer, Link},
     flights::Meter,
     pair::{Pair, Talk},
@@ -67,13 +68,14 @@ pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> 
 
     let mut figures = Figures::default();
     figures.set("empty_rss_mb", whole(empty.rss) / 1e6);
-    let (began, mut held) = (Instant::now(), 0);
+    let (began, mut held, mut growth) = (Instant::now(), 0, Vec::new());
     for step in 1..=settings.steps {
         let until = settings.sessions * step / settings.steps;
         hold(&dialer, tokens.as_ref(), held..until, &counts, &tasks).await?;
         held = until;
         tokio::time::sleep(SETTLING).await;
         let now = target.read().context("the server has gone")?;
+        growth.push((whole(held as u64), (whole(now.rss) - whole(empty.rss)) / 1e6));
         let each = (whole(now.rss) - whole(empty.rss)) / whole(held as u64);
         let name = if step == settings.steps {
             "rss_per_session_bytes".to_owned()
@@ -82,6 +84,7 @@ pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> 
         };
         figures.set(name, each);
     }
+    figures.draw(grown(growth));
     figures.set("set_up_s", began.elapsed().as_secs_f64() - SETTLING.as_secs_f64() * whole(settings.steps as u64));
     if let (Some(before), Some(after)) = (kernel, procfs::kernel_bytes()) {
         figures.set("kernel_both_ends_per_session_bytes", (whole(after) - whole(before)) / whole(held as u64));
@@ -90,6 +93,14 @@ pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> 
     tasks.stop();
     tasks.wait(Duration::from_secs(10)).await;
     Ok(figures)
+}
+
+/// The growth curve, of two points or more.
+fn grown(points: Vec<(f64, f64)>) -> Option<Chart> {
+    let note = "A straight line: each session costs the same, however many there are.";
+    let (x, y) = (Axis { unit: "sessions", scale: Scale::Linear }, Axis { unit: "MB", scale: Scale::Linear });
+    let chart = Chart { title: "Memory by sessions".to_owned(), note, x, y, lines: Vec::new() };
+    (points.len() > 1).then(|| chart.with("memory", [vec![(0.0, 0.0)], points].concat()))
 }
 
 /// Watches the sessions do nothing: CPU, heartbeats, endings, memory at the end.

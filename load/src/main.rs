@@ -4,6 +4,7 @@
 //! with the same client, runs against the [`baseline`]. [`check`] judges every message; it knows nothing of the rest.
 
 mod baseline;
+mod charts;
 mod chat;
 mod check;
 mod cli;
@@ -20,6 +21,7 @@ mod idle;
 mod mixed;
 mod orders;
 mod outbox;
+mod page;
 mod pair;
 mod plan;
 mod procfs;
@@ -27,11 +29,13 @@ mod report;
 mod returning;
 mod scan;
 mod side;
+mod soak;
 mod spawn;
 mod start;
 mod storm;
 mod stream;
 mod target;
+mod timeline;
 mod usage;
 
 use std::process::ExitCode;
@@ -92,9 +96,11 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         Command::Chat { settings, .. } => settings.validate()?,
         Command::Fanout { settings, .. } => settings.validate()?,
         Command::Mixed { settings, .. } => settings.validate()?,
+        Command::Soak { settings, .. } => settings.validate()?,
         Command::Handshake { settings, .. } => settings.validate()?,
         Command::Storm { settings, .. } => settings.validate()?,
         Command::Check { settings, .. } => settings.validate()?,
+        Command::Drills { .. } if cli.output.html.is_some() => bail!("drills print a table: --html is for the others"),
         Command::Drills { settings } => {
             let program = target::program(settings.deskbell())?;
             return drills::run(settings, cli.output.json.as_deref(), &program).await;
@@ -112,7 +118,7 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         }
         runs.push(once(&cli.command).await?);
     }
-    report::conclude(&runs, cli.output.json.as_deref(), &cli.output.fail_if)
+    report::conclude(&runs, &cli.output)
 }
 
 /// One run of a scenario, with the baseline before it where that was asked for.
@@ -124,6 +130,7 @@ async fn once(command: &Command) -> Result<Figures> {
         Command::Start { target }
         | Command::Storm { target, .. }
         | Command::Mixed { target, .. }
+        | Command::Soak { target, .. }
         | Command::Check { target, .. } => on(Target::server(target).await?, command).await,
         Command::Idle { target, against, .. } => compared(target, command, *against, "rss_per_session_bytes").await,
         Command::Chat { target, against, .. } => compared(target, command, *against, "messages_per_s").await,
@@ -166,6 +173,7 @@ async fn on(target: Target, command: &Command) -> Result<Figures> {
         Command::Chat { settings, .. } => chat::run(&target, *settings).await,
         Command::Fanout { settings, .. } => fanout::run(&target, *settings).await,
         Command::Mixed { settings, .. } => mixed::run(&target, *settings).await,
+        Command::Soak { settings, .. } => soak::run(&target, *settings).await,
         Command::Handshake { settings, .. } => handshake::run(&target, *settings).await,
         Command::Storm { settings, .. } => storm::run(&target, *settings).await,
         Command::Check { settings, .. } => check(&target, settings).await,

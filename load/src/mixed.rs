@@ -8,7 +8,10 @@ mod office;
 mod visitor;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,6 +26,7 @@ use self::{
     visitor::Site,
 };
 use crate::{
+    charts::{Axis, Chart, Scale},
     check::Verdict,
     client::{Buffers, Dialer, Link},
     flights::{Latencies, Meter},
@@ -30,6 +34,7 @@ use crate::{
     report::{Figures, UNFINISHED, progress, remark, whole},
     returning::read_on,
     target::Target,
+    timeline::Timeline,
     usage::Usage,
 };
 
@@ -100,8 +105,21 @@ pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> 
         bytes: settings.bytes,
         dawn,
     };
-    let unfinished = spend(&site, &visits, |index| tokens.visitor(index)).await;
+    let mut timeline = Timeline::begin(target, &office.meter);
+    let mut hours = Vec::new();
+    let unfinished = spend(
+        &site,
+        &visits,
+        |index| tokens.visitor(index),
+        || {
+            hours.push(people(&site));
+            timeline.tick(target, &office.meter);
+        },
+    )
+    .await;
     let mut figures = Figures::default();
+    figures.draw([by_hour(&hours)]);
+    figures.draw(timeline.charts());
     figures.set("messages_per_s", whole(office.meter.total()) / dawn.elapsed().as_secs_f64());
     usage.tell(target, office.meter.total(), &mut figures);
     office.meter.last_call(Duration::from_secs(10)).await;
@@ -113,7 +131,7 @@ pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> 
 }
 
 /// All visits; gives how many did not go as they should.
-async fn spend<'a>(site: &Site<'_>, visits: &[Visit], token: impl Fn(usize) -> &'a str) -> u64 {
+async fn spend<'a>(site: &Site<'_>, visits: &[Visit], token: impl Fn(usize) -> &'a str, mut note: impl FnMut()) -> u64 {
     let visit = |(index, visit)| site.visit(index, token(index), visit);
     let mut going: FuturesUnordered<_> = visits.iter().enumerate().map(visit).collect();
     let (mut unfinished, mut ticks) = (0, tokio::time::interval(Duration::from_secs(1)));
@@ -129,7 +147,10 @@ async fn spend<'a>(site: &Site<'_>, visits: &[Visit], token: impl Fn(usize) -> &
                     }
                 }
             },
-            _ = ticks.tick() => show(site, going.len()),
+            _ = ticks.tick() => {
+                note();
+                show(site, going.len());
+            }
         }
     }
 }
@@ -144,6 +165,21 @@ fn show(site: &Site<'_>, left: usize) {
         tally.chats_open.load(Ordering::Relaxed),
         site.office.meter.total(),
     ));
+}
+
+/// The hour of the day, and how many visitors and open chats there are.
+fn people(site: &Site<'_>) -> (f64, f64, f64) {
+    let hour = site.dawn.elapsed().as_secs_f64() / site.office.clock.secs(3600.0).as_secs_f64();
+    let count = |of: &AtomicI64| whole(of.load(Ordering::Relaxed).unsigned_abs());
+    (hour, count(&site.office.tally.visitors_here), count(&site.office.tally.chats_open))
+}
+
+fn by_hour(hours: &[(f64, f64, f64)]) -> Chart {
+    let note = "On the site, and in a conversation.";
+    let (x, y) = (Axis { unit: "", scale: Scale::Clock }, Axis { unit: "people", scale: Scale::Linear });
+    let chart = Chart { title: "The day".to_owned(), note, x, y, lines: Vec::new() };
+    let line = |of: fn(&(f64, f64, f64)) -> f64| hours.iter().map(|now| (now.0, of(now))).collect();
+    chart.with("visitors", line(|now| now.1)).with("chats", line(|now| now.2))
 }
 
 /// Reads both lanes of all conversations, as one more reader.
@@ -163,6 +199,8 @@ fn tell(office: &Office, unfinished: u64, figures: &mut Figures) {
     figures.set_latency("ack", &ack);
     figures.set_latency("delivered", &delivered);
     figures.set_latency("in_line", &office.waits.lock());
+    let lines = [("delivered", &delivered), ("acknowledged", &ack), ("waiting for an agent", &*office.waits.lock())];
+    figures.draw([Chart::distribution("How long a message takes", &lines)]);
     tell_deeds(&office.tally, figures);
     let (rooms, mut verdict) = (office.all(), Verdict::default());
     figures.set("chats", whole(rooms.len() as u64));

@@ -3,7 +3,6 @@
 use std::{
     fmt::Write as _,
     io::{IsTerminal as _, Write as _},
-    path::Path,
     str::FromStr,
 };
 
@@ -11,30 +10,58 @@ use anyhow::{Context as _, Result, bail};
 use hdrhistogram::Histogram;
 use serde_json::json;
 
-use crate::check::{Fault, Verdict};
+use crate::{
+    charts::{Chart, Line, Scale},
+    check::{Fault, Verdict},
+    cli::Output,
+    page,
+};
 
 /// Named numbers in the order in which they were found. The unit stands last in the name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Figures(Vec<(String, f64)>);
+pub(crate) struct Figures {
+    values: Vec<(String, f64)>,
+    charts: Vec<Chart>,
+}
 
 impl Figures {
     pub(crate) fn set(&mut self, name: impl Into<String>, value: f64) {
         let name = name.into();
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
+        match self.values.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
+            None => self.values.push((name, value)),
         }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
-    /// Adds `other`'s figures under names that begin with `prefix`.
+    /// Adds `other`'s figures under names that begin with `prefix`, and its distributions to those of the same title.
     pub(crate) fn absorb(&mut self, prefix: &str, other: Self) {
-        for (name, value) in other.0 {
+        for (name, value) in other.values {
             self.set(format!("{prefix}{name}"), value);
         }
+        for chart in other.charts {
+            // Times of another run are other times.
+            let alike = |own: &&mut Chart| own.title == chart.title && chart.x.scale == Scale::Nines;
+            let Some(own) = self.charts.iter_mut().find(alike) else { continue };
+            let called = |line: Line| Line { name: format!("{}: {}", prefix.trim_end_matches('_'), line.name), ..line };
+            own.lines.extend(chart.lines.into_iter().map(called));
+        }
+    }
+
+    /// Something to be drawn.
+    pub(crate) fn draw(&mut self, charts: impl IntoIterator<Item = Chart>) {
+        self.charts.extend(charts);
+    }
+
+    pub(crate) fn charts(&self) -> &[Chart] {
+        &self.charts
+    }
+
+    pub(crate) fn values(&self) -> &[(String, f64)] {
+        &self.values
     }
 
     /// p50, p99, p99.9 and the maximum of a histogram of microseconds.
@@ -58,7 +85,7 @@ impl Figures {
     /// The median of each figure; of faults and errors the worst, since one bad run is a bad run.
     pub(crate) fn median(runs: &[Self]) -> Self {
         let mut medians = Self::default();
-        for name in runs.iter().flat_map(|run| run.0.iter().map(|(name, _)| name)) {
+        for name in runs.iter().flat_map(|run| run.values.iter().map(|(name, _)| name)) {
             if medians.get(name).is_none() {
                 let mut values: Vec<f64> = runs.iter().filter_map(|run| run.get(name)).collect();
                 values.sort_by(f64::total_cmp);
@@ -66,13 +93,28 @@ impl Figures {
                 medians.set(name.clone(), values[at]);
             }
         }
+        // Of several runs, the last one's.
+        medians.charts = runs.last().map(|run| run.charts.clone()).unwrap_or_default();
         medians
+    }
+
+    /// Of the parts of one run: medians, and the sums of what is counted.
+    pub(crate) fn of_rounds(rounds: &[Self]) -> Self {
+        let mut all = Self::median(rounds);
+        let counts = ["sent", "acked", "unanswered", "received", "not_sent", "errors", "disconnects"];
+        for name in counts.into_iter().chain(breaches()) {
+            let values: Vec<f64> = rounds.iter().filter_map(|round| round.get(name)).collect();
+            if !values.is_empty() {
+                all.set(name, values.iter().sum());
+            }
+        }
+        all
     }
 
     fn table(&self, runs: &[Self]) -> String {
         let mut table = String::new();
-        let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-        for (name, value) in &self.0 {
+        let width = self.values.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, value) in &self.values {
             let values: Vec<f64> = runs.iter().filter_map(|run| run.get(name)).collect();
             let low = values.iter().copied().fold(f64::INFINITY, f64::min);
             let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -90,8 +132,16 @@ pub(crate) const NOT_RESUMED: &str = "not_resumed";
 /// The fault of a day: a visit that did not go as it should.
 pub(crate) const UNFINISHED: &str = "unfinished_visits";
 
+/// The faults of a soak: what plainly grew.
+pub(crate) const GROWTH: [&str; 3] = ["rss_mb_grows", "descriptors_grows", "ack_p99_ms_grows"];
+
+/// What must be 0, or the run fails.
+fn breaches() -> impl Iterator<Item = &'static str> {
+    Fault::ALL.into_iter().map(Fault::as_str).chain([NOT_RESUMED, UNFINISHED]).chain(GROWTH)
+}
+
 fn worst_counts(name: &str) -> bool {
-    ["errors", "disconnects", NOT_RESUMED, UNFINISHED].contains(&name)
+    ["errors", "disconnects", "passing_failures"].contains(&name)
         || Fault::ALL.iter().any(|fault| fault.as_str() == name)
 }
 
@@ -164,13 +214,13 @@ impl Condition {
     }
 }
 
-/// Shows the medians, writes the JSON file, and returns in words whatever makes the run a failure.
-pub(crate) fn conclude(runs: &[Figures], json: Option<&Path>, conditions: &[Condition]) -> Result<Vec<String>> {
+/// Shows the medians, writes the files, and returns in words whatever makes the run a failure.
+pub(crate) fn conclude(runs: &[Figures], output: &Output) -> Result<Vec<String>> {
     let medians = Figures::median(runs);
     let heading =
         if runs.len() > 1 { format!("medians of {} runs   lowest .. highest", runs.len()) } else { "figures".into() };
     write!(std::io::stdout(), "{heading}\n{}", medians.table(runs))?;
-    if let Some(path) = json {
+    if let Some(path) = &output.json {
         let document = json!({
             "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
             "machine": crate::procfs::machine(),
@@ -181,20 +231,23 @@ pub(crate) fn conclude(runs: &[Figures], json: Option<&Path>, conditions: &[Cond
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
     let mut failures = Vec::new();
-    for condition in conditions {
+    for condition in &output.fail_if {
         failures.extend(condition.verdict(&medians)?);
     }
-    for fault in Fault::ALL.into_iter().map(Fault::as_str).chain([NOT_RESUMED, UNFINISHED]) {
+    for fault in breaches() {
         if medians.get(fault).is_some_and(|count| count > 0.0) {
             failures.push(format!("{fault} = {}", tidy(medians.get(fault).unwrap_or_default())));
         }
+    }
+    if let Some(path) = &output.html {
+        page::write(path, &medians, runs, &failures)?;
     }
     Ok(failures)
 }
 
 /// Figures as a JSON object.
 pub(crate) fn object(figures: &Figures) -> serde_json::Value {
-    figures.0.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>().into()
+    figures.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The line that moves while a run goes on; on a terminal it is overwritten, in a file each stands alone.
@@ -240,8 +293,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_in_rounds_is_summed() {
+        let rounds = [(1.0, 10.0, 0.0), (3.0, 20.0, 1.0), (2.0, 30.0, 1.0)]
+            .map(|(x, sent, lost)| figures(&[("x", x), ("sent", sent), ("lost", lost)]));
+        let all = Figures::of_rounds(&rounds);
+        assert_eq!((all.get("x"), all.get("sent"), all.get("lost")), (Some(2.0), Some(60.0), Some(2.0)));
+        assert_eq!(all.get("errors"), None, "what was not counted stays so");
+    }
+
+    #[test]
     fn a_fault_fails_the_run_unasked() {
-        let failures = conclude(&[figures(&[("gap", 1.0)])], None, &[]).unwrap();
+        let failures = conclude(&[figures(&[("gap", 1.0)])], &Output::default()).unwrap();
         assert_eq!(failures, ["gap = 1"]);
     }
 }

@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 
 use crate::{
+    charts::Chart,
     client::{Buffers, Dialer, Link},
     flights::{histogram, micros},
     procfs,
@@ -23,6 +24,8 @@ use crate::{
 };
 
 const SETUPS_AT_ONCE: usize = 64;
+/// Sockets by which the agent writes to those who are away.
+const SPEAKERS: usize = 16;
 /// How many times a visitor tries before it counts as lost; between tries it waits as the widget does.
 const TRIES: u32 = 6;
 /// The first wait after a failure; it doubles.
@@ -107,18 +110,38 @@ async fn open(dialer: &Dialer, tokens: &Tokens, index: usize) -> Result<(Place, 
     Ok((Place { index, conversation, epoch, seq }, link))
 }
 
-/// An agent writes one message into each conversation; a place becomes the one before it, as of a visitor who saw all else.
+/// An agent writes one message into each conversation, by several sockets at once; a place becomes the one before it, as of a
+/// visitor who saw all else.
 async fn speak(dialer: &Dialer, tokens: &Tokens, places: &mut [Place]) -> Result<()> {
-    let mut agent = Link::connect(dialer, 0, tokens.agent(0)).await?;
+    let each = places.len().div_ceil(SPEAKERS).max(1);
+    let parts = places.chunks_mut(each).enumerate();
+    let parts = parts.map(|(socket, places)| speak_in(dialer, (socket, tokens.agent(0)), places));
+    futures_util::future::try_join_all(parts).await.map(drop)
+}
+
+async fn speak_in(dialer: &Dialer, (socket, token): (usize, &str), places: &mut [Place]) -> Result<()> {
+    let mut agent = Link::connect(dialer, socket, token).await?;
     agent.ask(Command::Availability(SetAvailability { status: Availability::Away })).await?;
     for place in places {
-        let key = Key::parse("a-0").context("a key of letters and digits was refused")?;
-        let body = Body { text: format!("{}.1.0 while you were away", place.index) };
-        let sent = agent.ask(Command::Send(Send { conversation: place.conversation, key, body })).await?;
-        place.seq = sent["seq"].as_u64().context("`send` gave no seq")? - 1;
+        place.seq = say(&mut agent, place).await? - 1;
     }
     agent.close().await;
     Ok(())
+}
+
+/// Says one thing, again with the same key while the server is too busy; gives its `seq`.
+async fn say(agent: &mut Link, place: &Place) -> Result<u64> {
+    let mut tries = 1;
+    loop {
+        let key = Key::parse("a-0").context("a key of letters and digits was refused")?;
+        let body = Body { text: format!("{}.1.0 while you were away", place.index) };
+        match agent.ask(Command::Send(Send { conversation: place.conversation, key, body })).await {
+            Ok(sent) => return sent["seq"].as_u64().context("`send` gave no seq"),
+            Err(error) if tries == TRIES => return Err(error),
+            Err(_) => tokio::time::sleep(BACKOFF).await,
+        }
+        tries += 1;
+    }
 }
 
 /// Comes back, trying again as a client does; the link is dropped only when everybody has tried.
@@ -174,6 +197,7 @@ fn judge(results: &[(Return, Option<Link>)], elapsed: Duration) -> Figures {
     let mut figures = Figures::default();
     figures.set("all_back_s", elapsed.as_secs_f64());
     figures.set_latency("back", &times);
+    figures.draw([Chart::distribution("How long until a visitor is back", &[("back", &times)])]);
     figures.set("returns_per_s", whole(results.len() as u64) / elapsed.as_secs_f64());
     figures.set("retried", whole(retried));
     if tls > 0 {

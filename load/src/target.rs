@@ -62,7 +62,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "url")]
     cluster: bool,
     /// Nodes of that cluster.
-    #[arg(long, default_value_t = 2, requires = "cluster")]
+    #[arg(id = "cluster-nodes", long = "nodes", default_value_t = 2, requires = "cluster")]
     nodes: usize,
     /// Keep started servers on the first core and this program on the second.
     #[arg(long)]
@@ -204,6 +204,12 @@ impl Target {
             folder: None,
             started_in: None,
         }
+    }
+
+    /// The same, its memory and CPU read of this process.
+    #[cfg(test)]
+    pub(crate) fn with_pid(self, pid: u32) -> Self {
+        Self { origin: Origin::Found(Some(pid)), ..self }
     }
 
     async fn started(options: &Options) -> Result<Self> {
