@@ -62,7 +62,7 @@ async fn a_visitor_that_is_cut_off_while_it_types_types_no_more_until_it_is_back
 
 #[tokio::test]
 async fn a_link_that_falls_silent_ends_the_mark_though_nobody_notices() {
-    let Scene { server, link, token, mut visitor, mut grace, chat } = Scene::of_a_visitor_who_types().await;
+    let Scene { server, link, token, visitor: _open_yet, mut grace, chat } = Scene::of_a_visitor_who_types().await;
     let silent = Instant::now();
     link.falls_silent();
     sees_it_end(&mut grace, silent).await;
