@@ -2,8 +2,9 @@
 # Checks the tools that a job needs and installs the Debian packages that are missing. Quick when nothing is.
 #
 #   scripts/setup.sh build      a C compiler, Rust, Node.js
-#   scripts/setup.sh test       these, Chromium with fonts for the browser tests, faketime, and PostgreSQL and Redis, of which
-#                               the tests start their own: what the packages bring as services is not started
+#   scripts/setup.sh test       these, Chromium with fonts for the browser tests, faketime, the tools that check deploy/, and
+#                               PostgreSQL, Redis and balancers, of which the tests start their own: what the packages bring
+#                               as services is not started
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -42,6 +43,14 @@ find_missing() {
     has fc-list || need_package fontconfig
     # Tests set the clock of a server that runs.
     has faketime || need_package faketime
+    # The files of deploy/ are checked by their own tools, and people talk through the balancers.
+    has haproxy || need_package haproxy
+    has nginx || need_package nginx-light
+    has caddy || need_package caddy
+    has promtool || need_package prometheus
+    has systemd-analyze || need_package systemd
+    has openssl || need_package openssl
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
     # The widget is tested in English, German and Arabic.
     { has fc-list && [ -n "$(fc-list :lang=en family | head -c1)" ]; } || need_package fonts-liberation
     { has fc-list && [ -n "$(fc-list :lang=ar family | head -c1)" ]; } || need_package fonts-noto-core

@@ -6,6 +6,7 @@ mod demo;
 mod people;
 mod serve;
 mod token;
+mod top;
 
 use std::{fmt::Display, io::Write as _, path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
@@ -81,6 +82,8 @@ enum Command {
     Openapi,
     /// Print the AsyncAPI document of the socket
     Asyncapi,
+    /// Show what the running server of this configuration does, again every second
+    Top(top::Top),
     /// Ask the running server of this configuration whether it lives; exit code 0 if it does
     Healthcheck,
 }
@@ -157,6 +160,7 @@ impl Cli {
             Command::Limits => checks::limits(common),
             Command::Openapi => print(&openapi::document()),
             Command::Asyncapi => print(&asyncapi::document()),
+            Command::Top(command) => command.run(common).await,
             Command::Healthcheck => checks::health(common).await,
         }
     }

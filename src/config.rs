@@ -51,6 +51,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Networks whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether their connections begin with the PROXY protocol.
+    pub proxy_protocol: bool,
     /// How long a session token holds, in seconds.
     pub token_ttl_s: u64,
     /// How log lines look.
@@ -160,6 +162,7 @@ impl Config {
             redis_url: redis_url(&mut reader),
             tls: tls_files(&mut reader),
             trusted_proxies: reader.networks("proxies.trusted"),
+            proxy_protocol: reader.flag("proxies.proxy_protocol"),
             token_ttl_s: reader.number("tokens.ttl_s", 900, 60, 3_600),
             log_format: reader.parsed("log.format", "\"text\" or \"json\"").unwrap_or_default(),
             log_level: reader.text("log.level").unwrap_or_else(|| "info".to_owned()),
@@ -186,6 +189,9 @@ impl Config {
                  or proxies.trusted when a proxy in front does TLS",
                 self.listen
             ));
+        }
+        if self.proxy_protocol && self.trusted_proxies.is_empty() {
+            reader.mistake("proxies.proxy_protocol is for the networks of proxies.trusted: name them");
         }
         if !self.listen.ip().is_loopback() && self.public_url.is_none() {
             reader.mistake("public_url is missing: what pages of this server are, is told by it");
@@ -275,6 +281,7 @@ impl Default for Config {
             redis_url: Secret::new(String::new()),
             tls: None,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             token_ttl_s: 900,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),

@@ -40,6 +40,7 @@ use crate::{
     domain::{AgentStatus, NoticeLevel, Queue, Refusal, access::Actor},
     ids::{AgentId, ConversationId, ProjectId, SessionId},
     log::{Log, ProjectRecord},
+    pressure::Pressure,
     protocol::server::Colleague,
     tasks::Tasks,
 };
@@ -85,6 +86,7 @@ pub struct Desk {
     projects: Mutex<BTreeMap<ProjectId, Arc<OnceCell<Arc<ProjectDesk>>>>>,
     typists: Typists,
     hand_back_after_ms: Millis,
+    pressure: Arc<Pressure>,
     /// The last append failed: agents were told, and are told when it heals.
     log_down: AtomicBool,
 }
@@ -104,7 +106,14 @@ struct ProjectDesk {
 
 impl Desk {
     /// A desk over `log` and `bus`. Its background work ends with `tasks`.
-    pub fn start(log: Log, bus: Bus, clock: Clock, tasks: Tasks, limits: &Limits) -> Arc<Self> {
+    pub fn start(
+        log: Log,
+        bus: Bus,
+        clock: Clock,
+        tasks: Tasks,
+        limits: &Limits,
+        pressure: Arc<Pressure>,
+    ) -> Arc<Self> {
         let desk = Arc::new(Self {
             log,
             bus,
@@ -114,8 +123,10 @@ impl Desk {
             projects: Mutex::default(),
             typists: Typists::default(),
             hand_back_after_ms: Millis::try_from(limits.hand_back_after_ms).unwrap_or(Millis::MAX),
+            pressure,
             log_down: AtomicBool::new(false),
         });
+        metrics::gauge!("deskbell_log_down").set(0);
         desk.hear_nodes();
         let ticking = Arc::clone(&desk);
         desk.tasks.spawn(async move {
@@ -135,6 +146,7 @@ impl Desk {
         self.write_marks().await;
         if self.log_down.load(Ordering::Relaxed) && self.log.is_writable().await {
             self.log_down.store(false, Ordering::Relaxed);
+            metrics::gauge!("deskbell_log_down").set(0);
             self.tell_agents(NoticeLevel::Info, "Messages are stored again.");
         }
         let now = self.clock.ticks();
@@ -154,6 +166,7 @@ impl Desk {
     /// An append failed because of the log. Agents are told once, so that they know why nothing goes out.
     fn log_failed(&self, why: String) -> Failure {
         if !self.log_down.swap(true, Ordering::Relaxed) {
+            metrics::gauge!("deskbell_log_down").set(1);
             tracing::error!(%why, "the log can't be written; messages are refused until it can");
             self.tell_agents(
                 NoticeLevel::Warning,

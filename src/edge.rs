@@ -14,6 +14,7 @@ pub mod listen;
 pub mod openapi;
 mod origins;
 pub mod problem;
+mod proxied;
 pub mod sessions;
 pub mod tls;
 mod turns;

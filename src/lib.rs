@@ -23,6 +23,7 @@ pub mod hub;
 pub mod ids;
 pub mod log;
 pub mod passwords;
+pub mod pressure;
 pub mod protocol;
 pub mod rate;
 pub mod session;

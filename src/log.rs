@@ -31,7 +31,7 @@ mod sqlite;
 mod turns;
 mod writer;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 pub use backup::{Backup, RESTORED, back_up, restore};
 pub use heads::{HEADS, Position};
@@ -218,6 +218,11 @@ impl Log {
     pub async fn is_writable(&self) -> bool {
         let _turn = self.turns.take("probe").await;
         self.queue.probe().await
+    }
+
+    /// How long writing takes: the longest since this was last asked, and what is being written so far.
+    pub fn longest_write(&self) -> Duration {
+        self.queue.longest()
     }
 
     /// Ends the writing task after everything that was handed to it is committed; later appends are `Unavailable`. To be

@@ -34,9 +34,10 @@ use crate::{
     },
     hub::Hub,
     log::{self, Log, OpenAs},
+    pressure::{Pressure, Usage},
     session,
     tasks::Tasks,
-    telemetry::Metrics,
+    telemetry::{self, Metrics},
 };
 
 /// Open files besides sockets and connections: the database's, the listeners.
@@ -139,30 +140,38 @@ pub struct Running {
 pub async fn prepare(config: &Config, begun: Instant) -> Result<Prepared, Error> {
     // First: a signal that comes while it starts is obeyed when it has, and SIGHUP does not kill it.
     let signals = Signals::listen(config.tls.is_none()).map_err(Error::Signals)?;
-    raise_open_files(config.limits.sockets_per_node + config.limits.connections_per_node);
+    let files = raise_open_files(config.limits.sockets_per_node + config.limits.connections_per_node);
     let public = Port::take("listen", config.listen)?;
     let admin = Port::take("admin.listen", config.admin_listen)?;
-    let node = Node::start(config, own_origins(config, public.address)).await?;
+    let system = Usage { memory_bytes: telemetry::memory_bytes(), open_files: files, commit_ms: 0 };
+    let pressure = Arc::new(Pressure::new(Usage::bounds(&config.limits, system)));
+    let node = Node::start(config, own_origins(config, public.address), pressure).await?;
     Ok(Prepared { begun, signals, public, admin, node })
 }
 
 /// A socket is an open file, and most systems start a program with 1,024 of them. As many as the system lets it have.
-fn raise_open_files(sockets: usize) {
+/// How many that is; 0 where it does not say.
+fn raise_open_files(sockets: usize) -> u64 {
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(files) if usize::try_from(files).is_ok_and(|files| files < sockets + OTHER_FILES) => {
-            tracing::warn!(
-                files,
-                sockets,
-                "the system lets this program open fewer files than limits.sockets_per_node and limits.connections_per_node"
-            );
+        Ok(files) => {
+            if usize::try_from(files).is_ok_and(|files| files < sockets + OTHER_FILES) {
+                tracing::warn!(
+                    files,
+                    sockets,
+                    "the system lets this program open fewer files than limits.sockets_per_node and limits.connections_per_node"
+                );
+            }
+            files
         }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "failed to raise the limit of open files"),
+        Err(error) => {
+            tracing::warn!(%error, "failed to raise the limit of open files");
+            0
+        }
     }
 }
 
 impl Node {
-    async fn start(config: &Config, own_origins: Vec<Origin>) -> Result<Self, Error> {
+    async fn start(config: &Config, own_origins: Vec<Origin>, pressure: Arc<Pressure>) -> Result<Self, Error> {
         let limits = Arc::new(config.limits.clone());
         let tls = config.tls.clone().map(|files| Tls::open(files, &limits)).transpose()?;
         let metrics = Metrics::start().map_err(|error| Error::Metrics(error.to_string()))?;
@@ -174,16 +183,17 @@ impl Node {
             own_origins: own_origins.clone(),
             limits: Arc::clone(&limits),
         };
-        warn_of(config, &clock);
+        upkeep::watch_certificate(config, &clock, &tasks);
         let accounts = Arc::new(Accounts::open(log.clone(), bus.clone(), clock.clone(), options).await?);
         let hub = Hub::start(log.clone(), bus.clone(), clock.clone(), tasks.clone());
-        let desk = Desk::start(log.clone(), bus.clone(), clock.clone(), tasks.clone(), &limits);
-        let gate = Gate::new(Arc::clone(&limits), config.trusted_proxies.clone(), clock.clone());
+        let desk = Desk::start(log.clone(), bus.clone(), clock.clone(), tasks.clone(), &limits, Arc::clone(&pressure));
+        let gate = Gate::new(Arc::clone(&limits), config.trusted_proxies.clone(), config.proxy_protocol, clock.clone());
         let sessions = Arc::new(session::Context {
             desk,
             hub,
             accounts,
             limits: Arc::clone(&limits),
+            pressure,
             clock,
             tasks: tasks.clone(),
             drain: CancellationToken::new(),
@@ -199,12 +209,6 @@ async fn open_bus(config: &Config, log: &Log, clock: &Clock, tasks: &Tasks) -> R
     }
     let secret = log.secret("bus").await?;
     Ok(Bus::connect(&config.redis_url, &secret, clock.clone(), tasks).await?)
-}
-
-/// Says what of the certificate works today and should be looked at.
-fn warn_of(config: &Config, clock: &Clock) {
-    let doubts = config.tls.iter().flat_map(|files| files.doubts(clock.now() / 1_000));
-    doubts.for_each(|doubt| tracing::warn!(doubt, "look at the certificate"));
 }
 
 /// The log that a configuration names.
@@ -275,6 +279,7 @@ impl Prepared {
         upkeep::hear_control(&node.sessions, &node.tasks);
         upkeep::tidy(&node.sessions, &node.tasks);
         upkeep::measure(&node.sessions, &node.metrics, &node.tasks);
+        upkeep::watch_pressure(&node.sessions.pressure, &node.log, &node.gate, &node.tasks);
         let ready_after = begun.elapsed();
         tracing::info!(ready_ms = millis(ready_after), "ready");
         Running { node, signals, end, address: public.address, public_url, admin_address: admin.address, ready_after }

@@ -33,6 +33,7 @@ use crate::{
     config::Limits,
     desk::{Desk, accounts::Accounts},
     hub::Hub,
+    pressure::Pressure,
     protocol::close::CloseCode,
     tasks::Tasks,
     telemetry::refused,
@@ -48,6 +49,8 @@ pub struct Context {
     pub accounts: Arc<Accounts>,
     /// The limits it lives under.
     pub limits: Arc<Limits>,
+    /// How near this node is to what it can bear.
+    pub pressure: Arc<Pressure>,
     /// The present time.
     pub clock: Clock,
     /// What outlives a session.
@@ -78,11 +81,21 @@ where
         greeted = Box::pin(greet(&context, &peer, &mut socket)) => greeted,
     };
     let ending = match greeted {
-        Err(ending) => ending,
-        Ok(greeted) => Box::pin(Serving::begin(&context, greeted).run(&mut socket)).await,
+        Err(ending) => {
+            tracing::debug!(reason = ending.reason(), address = %peer.address, "a socket ended before it was a session");
+            ending
+        }
+        Ok(greeted) => {
+            let claims = &greeted.person.claims;
+            let (begun, session, project, kind) =
+                (Instant::now(), claims.session, claims.project, claims.kind.as_str());
+            let ending = Box::pin(Serving::begin(&context, greeted).run(&mut socket)).await;
+            let lasted_s = begun.elapsed().as_secs();
+            tracing::info!(reason = ending.reason(), %session, %project, kind, lasted_s, "session ended");
+            ending
+        }
     };
     metrics::counter!("deskbell_closes_total", "reason" => ending.reason()).increment(1);
-    tracing::debug!(reason = ending.reason(), address = %peer.address, "session ended");
     socket.close(ending).await;
 }
 

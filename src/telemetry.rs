@@ -82,6 +82,23 @@ const COUNTERS: &[(&str, Unit, &str)] = &[
     ("deskbell_http_requests_total", Unit::Count, "HTTP requests, by route and status"),
     ("deskbell_certificate_reloads_total", Unit::Count, "certificate files taken up or refused, by outcome"),
 ];
+/// What stands at zero from the start, beside limits and closes: a counter that alerts and graphs ask for must be there before
+/// the first time. Name, label and its values.
+const ZEROS: &[(&str, &str, &[&str])] = &[
+    ("deskbell_certificate_reloads_total", "outcome", &["taken_up", "refused"]),
+    ("deskbell_logins_total", "outcome", &["signed_in", "refused", "rate_limited"]),
+    ("deskbell_resumes_total", "outcome", &["fresh", "resumed", "reset"]),
+    ("deskbell_bus_lost_total", "where", &["publish", "receive"]),
+];
+/// The same without labels.
+const PLAIN_ZEROS: &[&str] = &[
+    "deskbell_entries_appended_total",
+    "deskbell_commit_conflicts_total",
+    "deskbell_slow_consumers_total",
+    "deskbell_gaps_repaired_total",
+    "deskbell_bus_publishes_total",
+    "deskbell_bus_remote_total",
+];
 const GAUGES: &[(&str, Unit, &str)] = &[
     ("deskbell_sessions", Unit::Count, "sockets, by kind"),
     ("deskbell_visitors_online", Unit::Count, "sessions of visitors on all nodes, by project"),
@@ -89,8 +106,15 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     ("deskbell_outbox_bytes", Unit::Bytes, "bytes waiting to be written to clients"),
     ("deskbell_open_file_descriptors", Unit::Count, "file descriptors in use"),
     ("deskbell_resident_bytes", Unit::Bytes, "memory in use"),
+    ("deskbell_certificate_expires_seconds", Unit::Seconds, "when the certificate ends, since 1970"),
+    ("deskbell_log_down", Unit::Count, "1 while messages can't be stored"),
     ("deskbell_bus_deaf", Unit::Count, "1 while other nodes are not heard"),
     ("deskbell_bus_channels", Unit::Count, "channels of Redis that are subscribed"),
+    (
+        "deskbell_shedding",
+        Unit::Count,
+        "what is left out to keep chats going: 0 nothing, 1 places in line, 2 new visitors, too",
+    ),
     ("deskbell_draining", Unit::Count, "1 while the node is being stopped"),
 ];
 const HISTOGRAMS: &[(&str, Unit, &str)] = &[
@@ -130,6 +154,17 @@ impl Metrics {
                 metrics::counter!(limit.metric).increment(0);
             }
         }
+        for name in PLAIN_ZEROS {
+            metrics::counter!(*name).increment(0);
+        }
+        for name in ["deskbell_bus_deaf", "deskbell_draining"] {
+            metrics::gauge!(name).set(0);
+        }
+        for (name, label, values) in ZEROS {
+            for value in *values {
+                metrics::counter!(*name, *label => *value).increment(0);
+            }
+        }
         for code in CloseCode::ALL {
             metrics::counter!("deskbell_closes_total", "reason" => code.reason()).increment(0);
         }
@@ -138,9 +173,9 @@ impl Metrics {
 
     /// What `/metrics` answers, in Prometheus' text format.
     pub fn render(&self) -> String {
-        let usage = usage();
-        metrics::gauge!("deskbell_open_file_descriptors").set(usage.descriptors);
-        metrics::gauge!("deskbell_resident_bytes").set(usage.resident_bytes);
+        metrics::gauge!("deskbell_open_file_descriptors").set(descriptors());
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact up to 9 PB")]
+        metrics::gauge!("deskbell_resident_bytes").set(resident_bytes() as f64);
         self.handle.render()
     }
 
@@ -150,24 +185,34 @@ impl Metrics {
     }
 }
 
+/// Memory in use, in bytes; 0 where the system does not say.
+pub fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    // Pages of 4 KiB: what Linux uses on x86-64 and, nearly everywhere, on ARM.
+    pages * 4_096
+}
+
+/// The memory that there is for this program, in bytes: the container's, or the machine's. 0 where the system does not say.
+pub fn memory_bytes() -> u64 {
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let of_machine = || {
+        let about = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let line = about.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1_024)
+    };
+    let container = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let least = container.iter().filter_map(|path| number(path)).chain(of_machine()).min();
+    least.unwrap_or(0)
+}
+
 /// Counts that a limit held.
 pub fn refused(limit: &'static str) {
     metrics::counter!("deskbell_refusals_total", "limit" => limit).increment(1);
 }
 
-struct Usage {
-    descriptors: f64,
-    resident_bytes: f64,
-}
-
-/// What the kernel says of this process; zero where it says nothing.
-fn usage() -> Usage {
+/// How many files are open; zero where the kernel does not say.
+fn descriptors() -> f64 {
     let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u32 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    Usage {
-        descriptors: f64::from(u32::try_from(descriptors).unwrap_or(u32::MAX)),
-        // Pages of 4 KiB: what Linux uses on x86-64 and, nearly everywhere, on ARM.
-        resident_bytes: f64::from(pages) * 4_096.0,
-    }
+    f64::from(u32::try_from(descriptors).unwrap_or(u32::MAX))
 }

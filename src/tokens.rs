@@ -56,6 +56,17 @@ pub enum Kind {
     Resume,
 }
 
+impl Kind {
+    /// The word in log lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Visitor => "visitor",
+            Self::Agent => "agent",
+            Self::Resume => "resume",
+        }
+    }
+}
+
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {

@@ -53,6 +53,12 @@ pub(super) fn limits(common: &Common) -> Result<(), Failure> {
 
 /// For a container's health check: there is no `curl` in a small image.
 pub(super) async fn health(common: &Common) -> Result<(), Failure> {
+    ask_admin(common, "/healthz").await?;
+    common.answer(&json!({ "healthy": true }), "healthy")
+}
+
+/// What the admin listener of the running server answers.
+pub(super) async fn ask_admin(common: &Common, path: &str) -> Result<String, Failure> {
     let mut address = common.load(&[])?.admin_listen;
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {
@@ -63,15 +69,18 @@ pub(super) async fn health(common: &Common) -> Result<(), Failure> {
     }
     let ask = async {
         let mut stream = TcpStream::connect(address).await?;
-        let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.map(|_| answer)
     };
+    let failed = |why: &dyn std::fmt::Display| Failure::Failed(format!("find a healthy server at {address}: {why}"));
     match timeout(HEALTHY_WITHIN, ask).await {
-        Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200 ") => common.answer(&json!({ "healthy": true }), "healthy"),
-        Ok(Ok(_)) => Err(Failure::Failed(format!("find a healthy server at {address}: it says that it is not"))),
-        Ok(Err(error)) => Err(Failure::Failed(format!("find a healthy server at {address}: {error}"))),
-        Err(_) => Err(Failure::Failed(format!("find a healthy server at {address}: no answer in 3 s"))),
+        Ok(Ok(answer)) => match answer.strip_prefix("HTTP/1.1 200 ").and_then(|rest| rest.split_once("\r\n\r\n")) {
+            Some((_, body)) => Ok(body.to_owned()),
+            None => Err(failed(&"it says that it is not")),
+        },
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(_) => Err(failed(&"no answer in 3 s")),
     }
 }

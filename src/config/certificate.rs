@@ -91,12 +91,20 @@ impl TlsFiles {
         }
     }
 
+    /// When the certificate ends, in seconds since 1970; none where that can't be read.
+    pub fn ends_at_s(&self) -> Option<i64> {
+        Some(self.end()?.at_s)
+    }
+
+    fn end(&self) -> Option<End> {
+        self.read_chain().ok()?.first().and_then(|own| End::of(own))
+    }
+
     /// What works today and should be looked at: the end of the certificate, who may read the key. `now_s` is the time in
     /// seconds since 1970.
     pub fn doubts(&self, now_s: i64) -> Vec<String> {
         let mut doubts = Vec::new();
-        let own = self.read_chain().ok().and_then(|chain| chain.first().and_then(|own| End::of(own)));
-        if let Some(End { date, at_s }) = own {
+        if let Some(End { date, at_s }) = self.end() {
             let file = self.cert.display();
             match at_s - now_s {
                 ..0 => doubts.push(format!("the certificate in {file} expired on {date}: browsers refuse it")),

@@ -163,6 +163,15 @@ limits! {
     write_burst: u32 = 20, "writes", 1..=1_000_000, "deskbell_refusals_total{limit=\"write_burst\"}";
     /// After how many refusals in a row a session is closed with 4006.
     refusals_in_a_row: u32 = 10, "refusals", 1..=1_000_000, "deskbell_refusals_total{limit=\"refusals_in_a_row\"}";
+    /// Memory from which on new visitors are refused, and places in line from four fifths of it. 0: four fifths of what the
+    /// machine or the container has.
+    shed_memory_bytes: u64 = 0, "bytes", 0..=1_099_511_627_776, "deskbell_refusals_total{limit=\"shed_memory_bytes\"}";
+    /// Sockets and connections from which on new visitors are refused, and places in line from four fifths of them. 0: nine
+    /// tenths of the open files that the system allows.
+    shed_open_files: u64 = 0, "files", 0..=10_000_000, "deskbell_refusals_total{limit=\"shed_open_files\"}";
+    /// How long writing to the log may take before new visitors are refused, and places in line from four fifths of it. A
+    /// commit takes some milliseconds.
+    shed_commit_ms: u64 = 2_000, "ms", 10..=60_000, "deskbell_refusals_total{limit=\"shed_commit_ms\"}";
     /// How long an agent may be gone before the conversations that wait for its answer go to others: a reload, a tunnel.
     hand_back_after_ms: u64 = 60_000, "ms", 100..=86_400_000, "deskbell_handed_back_total";
     /// Over how long a stopping node spreads its goodbyes, and clients their return.

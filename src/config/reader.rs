@@ -87,6 +87,15 @@ impl Reader {
         })
     }
 
+    /// Yes or no; no where nothing is said.
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        let read = self.read(key, |given| {
+            let spoken = given.value.as_str().and_then(|text| text.parse().ok());
+            given.value.as_bool().or(spoken).ok_or_else(|| "takes true or false".to_owned())
+        });
+        read.unwrap_or(false)
+    }
+
     /// As [`Reader::parsed`]; an empty text means that it is not set.
     pub(super) fn optional<T: FromStr>(&mut self, key: &str, takes: &str) -> Option<T> {
         if self.given.get(key).and_then(|given| given.value.as_str()).is_some_and(str::is_empty) {

@@ -66,6 +66,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |config| list(&config.trusted_proxies),
     },
     Setting {
+        key: "proxies.proxy_protocol",
+        doc: "Whether connections from those networks begin with the PROXY protocol (version 1 or 2), which names the client:\n\
+              # for balancers that pass TLS through. One that does not begin with it is closed.",
+        show: |config| config.proxy_protocol.to_string(),
+    },
+    Setting {
         key: "tokens.ttl_s",
         doc: "How long a session token holds, in seconds, 60 to 3600. Clients renew theirs without being asked.",
         show: |config| config.token_ttl_s.to_string(),

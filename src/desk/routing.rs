@@ -119,6 +119,10 @@ impl Desk {
             self.bus.publish_here(Topic::Lobby(project.id), Message::AgentsOnline { online });
         }
         for (conversation, visitor, queue) in news.line {
+            // Told again when it next changes.
+            if !self.pressure.tells_line() {
+                break;
+            }
             self.bus.publish_here(Topic::Visitor(project.id, visitor), Message::Queue { conversation, queue });
         }
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Query, State},
     http::{StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -48,11 +48,27 @@ pub fn routes(admin: Admin) -> Router {
         .with_state(Arc::new(admin))
 }
 
-async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+/// What is not to be asked for: where the nodes' readiness decides whether there is any node at all, one that all of them
+/// have in common must not take them away together.
+#[derive(Deserialize)]
+struct Exclude {
+    #[serde(default)]
+    exclude: Option<Reason>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    LogWritable,
+    BusSubscribed,
+}
+
+async fn ready(State(admin): State<Arc<Admin>>, Query(asked): Query<Exclude>) -> impl IntoResponse {
     let draining = admin.drain.is_cancelled();
     let log_writable = admin.log.is_writable().await;
     let bus_subscribed = !matches!(*admin.bus.borrow(), Health::Deaf { .. });
-    let ready = log_writable && bus_subscribed && !draining;
+    let counts = |reason: Reason, holds: bool| holds || asked.exclude == Some(reason);
+    let ready = counts(Reason::LogWritable, log_writable) && counts(Reason::BusSubscribed, bus_subscribed) && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, log_writable, bus_subscribed, draining }))
 }

@@ -23,6 +23,7 @@ use crate::{
 pub struct Gate {
     limits: Arc<Limits>,
     trusted_proxies: Vec<IpNet>,
+    proxy_protocol: bool,
     clock: Clock,
     handshakes: Rates<IpAddr>,
     sessions: Rates<IpAddr>,
@@ -37,11 +38,12 @@ pub struct Seat {
 
 impl Gate {
     /// Nobody is here yet.
-    pub fn new(limits: Arc<Limits>, trusted_proxies: Vec<IpNet>, clock: Clock) -> Arc<Self> {
+    pub fn new(limits: Arc<Limits>, trusted_proxies: Vec<IpNet>, proxy_protocol: bool, clock: Clock) -> Arc<Self> {
         let rate = Rate::new(limits.handshakes_per_second, 1_000, limits.handshake_burst);
         Arc::new(Self {
             limits,
             trusted_proxies,
+            proxy_protocol,
             clock,
             handshakes: Rates::new(rate),
             sessions: Rates::new(rate),
@@ -67,6 +69,11 @@ impl Gate {
             client = address.to_canonical();
         }
         client
+    }
+
+    /// Whether a connection from there begins with the PROXY protocol, which says whose it is.
+    pub(super) fn is_told_by(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol && contains(&self.trusted_proxies, peer.to_canonical())
     }
 
     /// Whether an address is counted.
@@ -120,6 +127,11 @@ impl Gate {
         })
     }
 
+    /// How many files sockets and connections hold open.
+    pub fn open_files(&self) -> usize {
+        self.sockets.count() + self.connections.count()
+    }
+
     /// How many sockets there are.
     pub fn sockets(&self) -> usize {
         self.sockets.count()
@@ -158,7 +170,7 @@ mod tests {
     use super::*;
 
     fn gate(limits: Limits, trusted: &str) -> Arc<Gate> {
-        Gate::new(Arc::new(limits), trusted.parse().into_iter().collect(), Clock::manual(1_000))
+        Gate::new(Arc::new(limits), trusted.parse().into_iter().collect(), false, Clock::manual(1_000))
     }
 
     fn address(text: &str) -> IpAddr {

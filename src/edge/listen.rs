@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{Peer, limits::Gate, problem::Problem, tls::Tls};
+use super::{Peer, limits::Gate, problem::Problem, proxied, tls::Tls};
 use crate::{config::Limits, tasks::Tasks, telemetry};
 
 /// How many connections may wait to be accepted: a storm of reconnects comes in the same second.
@@ -103,10 +103,11 @@ impl Listening {
         });
     }
 
-    async fn connected(&self, stream: TcpStream, address: SocketAddr) {
+    async fn connected(&self, mut stream: TcpStream, peer: SocketAddr) {
         let _counted = Counted::new();
         // Frames are small and each is flushed when it is whole: waiting for more to send only adds delay.
         drop(stream.set_nodelay(true));
+        let Some(address) = self.client(&mut stream, peer).await else { return };
         match &self.tls {
             None => self.serve(stream, address).await,
             Some(tls) => {
@@ -114,6 +115,24 @@ impl Listening {
                 if let Some(stream) = handshake(tls, stream, counted).await {
                     self.serve(stream, address).await;
                 }
+            }
+        }
+    }
+
+    /// Where a connection comes from: a balancer that passes bytes through says it first. None if it should have.
+    async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+        if !self.gate.as_ref().is_some_and(|gate| gate.is_told_by(peer.ip())) {
+            return Some(peer);
+        }
+        match timeout(Duration::from_millis(self.limits.header_timeout_ms), proxied::read(stream)).await {
+            Ok(Ok(client)) => Some(client.unwrap_or(peer)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, %peer, "a connection of a trusted proxy was closed");
+                None
+            }
+            Err(_) => {
+                telemetry::refused("header_timeout_ms");
+                None
             }
         }
     }

@@ -14,8 +14,13 @@ use utoipa::ToSchema;
 use super::{Edge, Peer, body::Json, origins, problem::Problem};
 use crate::{
     clock::Millis,
-    desk::accounts::Asked,
+    desk::{
+        Caller,
+        accounts::{Asked, VisitorSession},
+    },
+    domain::access::Actor,
     ids::{ProjectId, VisitorId},
+    pressure,
 };
 
 /// Asks for a visitor's session.
@@ -80,6 +85,7 @@ pub struct SessionProject {
     (status = 403, description = "The page's origin is not on the project's list (`forbidden`), or the visitor was blocked (`banned`)", body = Problem, content_type = "application/problem+json"),
     (status = 404, description = "No such project", body = Problem, content_type = "application/problem+json"),
     (status = 429, description = "Too many requests from this address", body = Problem, content_type = "application/problem+json"),
+    (status = 503, description = "No room for new visitors now, or the database is not available; see `Retry-After`", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn create(
     State(edge): State<Arc<Edge>>,
@@ -116,6 +122,9 @@ async fn begin(
         origin: origins::of(headers),
     };
     let session = edge.accounts.visitor_session(&asked)?;
+    if request.resume.is_none() {
+        must_be_known_now(edge, &session).await?;
+    }
     let was = session.adopts.as_ref().map(|(from, _)| *from);
     if let Some((from, to)) = &session.adopts {
         edge.desk.adopt(*from, to).await?;
@@ -133,6 +142,22 @@ async fn begin(
             sneak_peek: session.project.sneak_peek,
         },
     })
+}
+
+/// When this node has no room left, who has a conversation still comes in, on a new device, too.
+async fn must_be_known_now(edge: &Edge, session: &VisitorSession) -> Result<(), Problem> {
+    if edge.sessions.pressure.takes_visitors() {
+        return Ok(());
+    }
+    let caller = Caller {
+        project: session.project.id,
+        session: None,
+        actor: Actor::Visitor { id: session.visitor, name: None },
+    };
+    if session.identified && !edge.desk.own_conversations(&caller).await?.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::busy("this server has no room for new visitors right now", pressure::RETRY_AFTER_S))
 }
 
 fn with_cors(mut answer: Response) -> Response {

@@ -58,13 +58,22 @@ impl Tls {
             tickets: ring::Ticketer::new()?,
             sessions: rustls::server::ServerSessionMemoryCache::new(REMEMBERED),
         };
+        let config = ArcSwap::new(read(&files, &memory)?);
         Ok(Arc::new(Self {
-            config: ArcSwap::new(read(&files, &memory)?),
+            config,
             files,
             memory,
             turns: Turns::new(limits),
             timeout: Duration::from_millis(limits.handshake_timeout_ms),
         }))
+    }
+
+    /// Says in the metrics when the present certificate ends.
+    fn tell_end(&self) {
+        if let Some(end) = self.files.ends_at_s() {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact for 285 million years")]
+            metrics::gauge!("deskbell_certificate_expires_seconds").set(end as f64);
+        }
     }
 
     /// What the next handshake uses.
@@ -77,6 +86,7 @@ impl Tls {
         match read(&self.files, &self.memory) {
             Ok(config) => {
                 self.config.store(config);
+                self.tell_end();
                 metrics::counter!("deskbell_certificate_reloads_total", "outcome" => "taken_up").increment(1);
                 tracing::info!(file = %self.files.cert.display(), "certificate taken up");
             }
@@ -91,6 +101,7 @@ impl Tls {
     pub fn watch(self: &Arc<Self>, tasks: &Tasks) {
         let (tls, stop) = (Arc::clone(self), tasks.clone());
         tasks.spawn(async move {
+            tls.tell_end();
             let mut seen = fingerprint(&tls.files).await;
             let mut hangups = hangups();
             loop {

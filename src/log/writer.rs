@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex as Guarded;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::{
@@ -52,14 +53,52 @@ pub(super) enum Job {
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     jobs: mpsc::Sender<Job>,
+    pace: Arc<Pace>,
+}
+
+/// How long groups take.
+#[derive(Debug, Default)]
+struct Pace(Guarded<Measured>);
+
+#[derive(Debug, Default)]
+struct Measured {
+    /// When the present group was begun.
+    since: Option<Instant>,
+    /// The longest since this was last asked.
+    longest: Duration,
+}
+
+impl Pace {
+    fn begin(&self) {
+        self.0.lock().since = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        let mut measured = self.0.lock();
+        let took = measured.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        measured.longest = measured.longest.max(took);
+    }
+
+    /// The longest that a group took since this was last asked; one that is not done counts so far.
+    fn longest(&self) -> Duration {
+        let mut measured = self.0.lock();
+        let running = measured.since.map_or(Duration::ZERO, |since| since.elapsed());
+        std::mem::take(&mut measured.longest).max(running)
+    }
 }
 
 impl Queue {
     /// Starts the task. It ends with [`Queue::close`], or when nobody can hand it anything any more.
     pub(super) fn start(writer: Arc<Mutex<Writer>>, tasks: &Tasks) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        tasks.spawn(run(inbox, writer));
-        Self { jobs }
+        let pace = Arc::<Pace>::default();
+        tasks.spawn(run(inbox, writer, Arc::clone(&pace)));
+        Self { jobs, pace }
+    }
+
+    /// See [`Pace::longest`].
+    pub(super) fn longest(&self) -> Duration {
+        self.pace.longest()
     }
 
     /// Hands over an append and waits for the COMMIT that holds it.
@@ -124,7 +163,7 @@ fn is_dense(append: &Append) -> bool {
     last == (append.head.seq, append.head.desk_seq)
 }
 
-async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>) {
+async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, pace: Arc<Pace>) {
     let mut jobs = Vec::with_capacity(GROUP);
     let (mut closing, mut is_down) = (Vec::new(), false);
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
@@ -141,7 +180,9 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>) {
                 }
             }
         }
+        pace.begin();
         let failure = round.carry_out(&mut *writer.lock().await).await;
+        pace.end();
         // Once for each outage: there may be thousands of groups in it.
         if let (Some(error), false) = (&failure, is_down) {
             tracing::error!(%error, "the log can't be written; nothing that is handed to it is stored until it can");

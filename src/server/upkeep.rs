@@ -2,7 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{session, tasks::Tasks, telemetry::Metrics};
+use crate::{
+    clock::Clock,
+    config::Config,
+    edge::limits::Gate,
+    log::Log,
+    pressure::{Pressure, Usage},
+    session,
+    tasks::Tasks,
+    telemetry::{self, Metrics},
+};
 
 /// How often the table `control` is looked at: a revoked session's sockets close within two seconds.
 const CONTROL_EVERY: Duration = Duration::from_millis(500);
@@ -10,6 +19,10 @@ const CONTROL_EVERY: Duration = Duration::from_millis(500);
 const TIDY_EVERY: Duration = Duration::from_mins(1);
 /// How often queues are measured, and measurements folded into histograms.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked how near this node is to what it can bear: a crowd that comes back after a cut takes seconds.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the certificate's end is looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_hours(24);
 
 /// Takes up what the command line changed beside this server.
 pub(super) fn hear_control(sessions: &Arc<session::Context>, tasks: &Tasks) {
@@ -69,6 +82,39 @@ pub(super) fn measure(sessions: &Arc<session::Context>, metrics: &Metrics, tasks
             let waiting = u32::try_from(hub.outbox_bytes()).unwrap_or(u32::MAX);
             metrics::gauge!("deskbell_outbox_bytes").set(waiting);
             metrics.fold();
+        }
+    });
+}
+
+/// Says once a day what of the certificate is to be looked at: its end above all.
+pub(super) fn watch_certificate(config: &Config, clock: &Clock, tasks: &Tasks) {
+    let Some(files) = config.tls.clone() else { return };
+    let (clock, stop) = (clock.clone(), tasks.clone());
+    tasks.spawn(async move {
+        loop {
+            for doubt in files.doubts(clock.now() / 1_000) {
+                tracing::warn!(doubt, "look at the certificate");
+            }
+            if stops_within(&stop, CERTIFICATE_EVERY).await {
+                return;
+            }
+        }
+    });
+}
+
+/// Looks how near this node is to its bounds.
+pub(super) fn watch_pressure(pressure: &Arc<Pressure>, log: &Log, gate: &Arc<Gate>, tasks: &Tasks) {
+    let (pressure, log, gate, stop) = (Arc::clone(pressure), log.clone(), Arc::clone(gate), tasks.clone());
+    tasks.spawn(async move {
+        loop {
+            pressure.look(Usage {
+                memory_bytes: telemetry::resident_bytes(),
+                open_files: u64::try_from(gate.open_files()).unwrap_or(u64::MAX),
+                commit_ms: u64::try_from(log.longest_write().as_millis()).unwrap_or(u64::MAX),
+            });
+            if stops_within(&stop, LOOK_EVERY).await {
+                return;
+            }
         }
     });
 }

@@ -243,3 +243,23 @@ async fn a_password_is_read_from_stdin_only() {
     let with_flag = [&arguments[..], &["--password-stdin"]].concat();
     server.cli_with(&with_flag, PASSWORD).await.text();
 }
+
+#[tokio::test]
+async fn top_shows_what_a_server_does() {
+    let server = Server::start().await;
+    let mut visitor = server.visitor().await;
+    let _agent = server.agent("Grace").await;
+    let at = format!("admin.listen={}", server.admin);
+    let looking = server.cli(["top", "--once", "--set", &at]);
+    let talking = async {
+        let chat = visitor.rings("Hello").await;
+        visitor.says(&chat, "Is anybody there?").await;
+    };
+    let (page, ()) = tokio::join!(looking, talking);
+    let page = page.text();
+    let line = |name: &str| page.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
+    assert_eq!((line("deskbell"), line("sessions"), line("left out")), ("serves", "1 agent   1 visitor", "nothing"));
+    assert!(line("answered").ends_with(" ms") || line("answered").ends_with('-'), "{page}");
+    let gone = server.cli(["top", "--once", "--set", "admin.listen=127.0.0.1:1"]).await;
+    assert_eq!(gone.code(), Some(1));
+}

@@ -3,4 +3,5 @@
 mod connections;
 mod hostile;
 mod pace;
+mod shedding;
 mod sockets;

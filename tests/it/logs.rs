@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Request, SHOP, Setup, certificate, fresh, tls_client};
+use crate::support::{PASSWORD, Request, SHOP, Server, Setup, certificate, fresh, tls_client, until};
 
 #[tokio::test]
 async fn the_most_talkative_log_holds_nothing_that_was_typed_or_is_secret() {
@@ -45,4 +45,33 @@ async fn the_most_talkative_log_holds_nothing_that_was_typed_or_is_secret() {
             assert!(!log.contains(secret), "{level}: {secret} is in the log");
         }
     }
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_one_line_with_its_reason() {
+    let mut server = Server::start().await;
+    let mut leaver = server.visitor().await;
+    let gone = leaver.hello["session"].as_str().unwrap().to_owned();
+    leaver.rings("Hello").await;
+    let mut stayer = server.agent("Grace").await;
+    let drained = stayer.hello["session"].as_str().unwrap().to_owned();
+    leaver.leave().await;
+    until("the visitor's end is told", || async { (!ends(&server).is_empty()).then_some(()) }).await;
+    server.signal("TERM").await;
+    assert_eq!(stayer.closed().await, 4001);
+    server.ended().await;
+    let ends = ends(&server);
+    assert_eq!(ends.len(), 2, "{ends:?}");
+    let project = &server.project.id;
+    for (end, reason, session, kind) in [(&ends[0], "gone", gone, "visitor"), (&ends[1], "draining", drained, "agent")]
+    {
+        let told = format!("reason=\"{reason}\" session={session} project={project} kind=\"{kind}\" lasted_s=");
+        assert!(end.contains(&told), "{end} is not {told}");
+    }
+}
+
+/// The lines that tell of a session's end.
+fn ends(server: &Server) -> Vec<String> {
+    let output = server.output();
+    output.lines().filter(|line| line.contains("session ended")).map(str::to_owned).collect()
 }

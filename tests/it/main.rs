@@ -4,6 +4,7 @@
 mod accounts;
 mod bus;
 mod cli;
+mod deploy;
 mod faults;
 mod frames;
 mod isolation;

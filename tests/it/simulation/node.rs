@@ -12,6 +12,7 @@ use deskbell::{
     },
     hub::Hub,
     log::Log,
+    pressure::{Pressure, Usage},
     session::{self, Context, Peer},
     tasks::Tasks,
 };
@@ -41,12 +42,15 @@ impl Node {
         let accounts = Accounts::open(log.clone(), bus.clone(), clock.clone(), options).await.unwrap();
         let log = log.clone().in_turns(questions.of(number));
         let hub = Hub::start(log.clone(), bus.clone(), clock.clone(), tasks.clone());
-        let desk = Desk::start(log, bus, clock.clone(), tasks.clone(), limits);
+        // Nothing ever gets near a bound: what a node leaves out then is not simulated.
+        let pressure = Arc::new(Pressure::new(Usage::bounds(limits, Usage::default())));
+        let desk = Desk::start(log, bus, clock.clone(), tasks.clone(), limits, Arc::clone(&pressure));
         let context = Context {
             desk,
             hub,
             accounts: Arc::new(accounts),
             limits: Arc::clone(limits),
+            pressure,
             clock: clock.clone(),
             tasks,
             drain: CancellationToken::new(),

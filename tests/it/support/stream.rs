@@ -36,6 +36,13 @@ impl Stream {
         Ok(Self::Tls(Box::new(stream)))
     }
 
+    /// A connection by TLS from another of this machine's addresses.
+    pub(crate) async fn dial_tls_from(from: IpAddr, address: SocketAddr, tls: &Arc<ClientConfig>) -> io::Result<Self> {
+        let stream = Self::dial_from(from, address).await?;
+        let name = ServerName::IpAddress(address.ip().into());
+        Ok(Self::Tls(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?)))
+    }
+
     /// A connection from another of this machine's addresses.
     pub(crate) async fn dial_from(from: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{fail_on, sources, tables::first_column};
+use super::{fail_on, read, sources, tables::first_column};
 
 const TELEMETRY: &str = "src/telemetry.rs";
 
@@ -44,4 +44,35 @@ fn the_page_lists_all_metrics() {
     let told: BTreeSet<String> = first_column("docs/operations.md", "| metric | what |").into_iter().collect();
     let offences: Vec<String> = told.symmetric_difference(&described()).cloned().collect();
     fail_on("docs/operations.md and src/telemetry.rs list different metrics", &offences);
+}
+
+/// The metrics that alerts and dashboard ask for, without what a histogram adds to its name.
+fn asked_for(path: &str) -> BTreeSet<String> {
+    let text = read(path);
+    let words = text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+    let names = words.filter(|word| word.starts_with("deskbell_"));
+    names.map(|name| name.strip_suffix("_bucket").unwrap_or(name).to_owned()).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_what_there_is() {
+    for path in ["deploy/prometheus/deskbell.rules.yaml", "deploy/grafana/deskbell.json"] {
+        let asked = asked_for(path);
+        assert!(asked.len() > 8, "{path} asks for {asked:?}");
+        let offences: Vec<String> = asked.difference(&described()).cloned().collect();
+        fail_on(&format!("{path} asks for metrics that there are not"), &offences);
+    }
+}
+
+#[test]
+fn every_alert_has_its_page() {
+    let (rules, page) = (read("deploy/prometheus/deskbell.rules.yaml"), read("docs/operations.md"));
+    let tested = read("deploy/prometheus/deskbell.rules.test.yaml");
+    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() > 8, "{alerts:?}");
+    for alert in alerts {
+        assert!(page.contains(&format!("\n### {alert}\n")), "docs/operations.md does not say what to do about {alert}");
+        assert!(rules.contains(&format!("docs/operations.md#{}\"", alert.to_lowercase())), "{alert} names no page");
+        assert!(tested.contains(&format!("alertname: {alert}\n")), "nobody has seen {alert} fire");
+    }
 }
