@@ -285,3 +285,20 @@ async fn the_configurations_are_taken() {
 
 /// What compose.yaml tells the balancer.
 const OF_THE_BALANCER: [&str; 6] = ["BIND", "SEND_PROXY", "A", "B", "A_ADMIN_PORT", "B_ADMIN_PORT"];
+
+/// Redis gone is gone for all pods: they are asked so that they stay, and only then.
+#[tokio::test]
+async fn pods_stay_ready_without_redis() {
+    let manifest = example("kubernetes/deployment.yaml");
+    let (_, rest) = manifest.split_once("readinessProbe:").unwrap();
+    let path = rest.split('"').nth(1).unwrap();
+    let (mut redis, mut setup) = (Redis::start().await, Setup::new());
+    setup.text("database.url", &postgres::database()).text("redis.url", &redis.url());
+    let server = setup.start().await;
+    let status = async |path: &str| Request::get(path).send(server.admin).await.status;
+    assert_eq!((status("/readyz").await, status(path).await), (200, 200));
+    redis.kill().await;
+    until("the node is deaf", || async { (status("/readyz").await == 503).then_some(()) }).await;
+    assert_eq!((status(path).await, status("/readyz?exclude=log_writable").await), (200, 503));
+    assert_eq!(status("/readyz?exclude=everything").await, 400);
+}

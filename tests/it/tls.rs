@@ -1,6 +1,6 @@
 //! TLS in the program: versions, tickets, certificates that change, and what is refused.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, HandshakeKind, ProtocolVersion,
@@ -71,11 +71,7 @@ async fn a_client_that_was_here_comes_back_without_a_full_handshake() {
 /// Waits until so many certificate files were taken up, or refused.
 async fn has_reloaded(server: &Server, outcome: &str) {
     let name = format!("deskbell_certificate_reloads_total{{outcome=\"{outcome}\"}}");
-    until(format!("a certificate is {outcome}"), || async {
-        let all = Request::get("/metrics").send(server.admin).await.body;
-        all.contains(&name).then_some(())
-    })
-    .await;
+    until(format!("a certificate is {outcome}"), || async { (server.metric(&name).await > 0.0).then_some(()) }).await;
 }
 
 #[tokio::test]
@@ -108,6 +104,30 @@ async fn a_signal_takes_it_up_at_once_and_a_bad_file_changes_nothing() {
     until("the new certificate is shown", || async { Stream::dial(server.address, Some(&trusts_new)).await.ok() })
         .await;
     has_reloaded(&server, "taken_up").await;
+}
+
+/// A certificate of a day and a year in the folder: until then, in seconds since 1970.
+fn certificate_until(folder: &Path, year: i32) -> f64 {
+    let mut parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(year, 3, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(folder.join("cert.pem"), parameters.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    i32::try_from(parameters.not_after.unix_timestamp()).unwrap().into()
+}
+
+#[tokio::test]
+async fn the_metrics_say_when_the_certificate_ends() {
+    let (server, _) = start(|_| {}).await;
+    for year in [2030, 2031] {
+        let end = certificate_until(server.path(), year);
+        server.signal("HUP").await;
+        until(format!("the end in {year} is told"), || async {
+            let told = server.metric("deskbell_certificate_expires_seconds").await;
+            ((told - end).abs() < 1.0).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
