@@ -50,12 +50,10 @@ gen: setup ## write again what is generated from the code
 	@scripts/gen.sh
 
 .PHONY: bench
-bench: release ## what the server bears, beside the limit of its own stack (minutes, wants the machine for itself)
+bench: release ## the goals in short, each beside its yardstick (under five minutes, wants the machine for itself)
+	@scripts/setup.sh cluster
 	cargo build --release --locked --package deskbell-load
-	target/release/deskbell-load start --runs 3
-	target/release/deskbell-load idle --runs 3 --with-baseline
-	target/release/deskbell-load idle --runs 3 --with-baseline --tls
-	target/release/deskbell-load chat --runs 3 --with-baseline --pin
+	target/release/deskbell-load run load/bench.toml
 
 .PHONY: drills
 drills: release ## every fault that a cluster must survive, as long as in the world, every message judged (about 20 minutes, a million messages)

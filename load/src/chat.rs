@@ -268,8 +268,13 @@ fn judge(mut figures: Figures, talks: &[Arc<Talk>], target: &Target, meter: &Met
     figures.draw([Chart::distribution(title, &[("delivered", &delivered), ("acknowledged", &ack)])]);
     figures.set("ack_mean_ms", ack.mean() / 1000.0);
     figures.set("delivered_mean_ms", delivered.mean() / 1000.0);
+    let extra = micros_as_ms(delivered.value_at_quantile(0.99)) - micros_as_ms(ack.value_at_quantile(0.99));
+    figures.set("delivered_extra_p99_ms", extra);
     if let Some(disk) = target.disk_sync_p99() {
-        figures.set("disk_sync_p99_ms", micros_as_ms(micros(disk)));
+        let (disk, own) = (micros_as_ms(micros(disk)), micros_as_ms(ack.value_at_quantile(0.99)));
+        figures.set("disk_sync_p99_ms", disk);
+        // What the goal allows: two syncs and 2 ms.
+        figures.set("ack_p99_of_allowed", own / (2.0 * disk + 2.0));
     }
     let mut verdict = Verdict::default();
     for talk in talks {

@@ -127,6 +127,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         settings: drills::Settings,
     },
+    /// Several of these, one after the other, as a TOML file says, and a table of the goals that it names.
+    Run {
+        /// The file: `[[step]]` with `command = "chat"` and its options, `[[step.goal]]` with what is to be reached.
+        file: PathBuf,
+    },
     /// Serve as the yardstick: relay frames between pairs of sockets, and nothing else.
     Baseline {
         /// Where to listen; the address is printed.
@@ -154,7 +159,7 @@ impl Command {
             | Self::Mixed { target, .. }
             | Self::Soak { target, .. }
             | Self::Storm { target, .. } => Some(target),
-            Self::Drills { .. } | Self::Baseline { .. } => None,
+            Self::Drills { .. } | Self::Run { .. } | Self::Baseline { .. } => None,
         }
     }
 }

@@ -47,7 +47,8 @@ impl Settings {
         if self.steps == 0 || self.steps > self.sessions {
             bail!("--steps must be 1 to --sessions");
         }
-        procfs::require_descriptors(self.sessions as u64)
+        procfs::require_descriptors(self.sessions as u64)?;
+        procfs::require_memory(self.sessions as u64)
     }
 }
 

@@ -28,6 +28,7 @@ mod procfs;
 mod report;
 mod returning;
 mod scan;
+mod scenario;
 mod side;
 mod soak;
 mod spawn;
@@ -47,6 +48,7 @@ use deskbell::tasks::Tasks;
 use crate::{
     cli::{Against, Cli, Command},
     report::{Figures, remark},
+    scenario::Planned,
     target::{Options, Target},
 };
 
@@ -64,32 +66,70 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command; returns in words what the figures fail.
+/// Runs the command, or each that a file names; returns in words what the figures fail.
 fn run(cli: Cli) -> Result<Vec<String>> {
-    pin(&cli.command)?;
-    let mut builder = match cli.threads {
+    let steps = match &cli.command {
+        Command::Run { file } => scenario::plan(file)?,
+        _ => vec![Planned { cli, goals: Vec::new() }],
+    };
+    let mut builder = match steps.iter().map(|step| step.cli.threads).max().unwrap_or_default() {
         0 => bail!("--threads must be above 0"),
         1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
+        many => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(many);
+            builder
+        }
     };
-    let runtime = builder.worker_threads(cli.threads).enable_all().build().context("failed to start the runtime")?;
-    runtime.block_on(carry_out(cli))
+    builder.enable_all().build().context("failed to start the runtime")?.block_on(carry_out_all(&steps))
 }
 
-/// Moves this program to the second core, before it has threads; what it starts has the first one.
-fn pin(command: &Command) -> Result<()> {
-    if command.target().is_some_and(|target| target.pin) {
-        let own = std::process::id().to_string();
-        let taskset = std::process::Command::new("taskset").args(["-c", "-p", "1", &own]).output();
-        let moved = taskset.context("--pin needs `taskset` (util-linux)")?;
-        if !moved.status.success() {
-            bail!("failed to pin: {}", String::from_utf8_lossy(&moved.stderr).trim());
+async fn carry_out_all(steps: &[Planned]) -> Result<Vec<String>> {
+    let (mut failures, mut outcomes) = (Vec::new(), Vec::new());
+    for (at, step) in steps.iter().enumerate() {
+        if steps.len() > 1 {
+            remark(&format!("step {} of {}", at + 1, steps.len()));
         }
+        let pins = step.cli.command.target().is_some_and(|target| target.pin);
+        if pins {
+            pin(true)?;
+        }
+        let carried_out = carry_out(&step.cli).await;
+        if pins {
+            pin(false)?;
+        }
+        match carried_out {
+            Ok((figures, failed)) => {
+                failures.extend(failed);
+                outcomes.extend(scenario::outcomes(&step.goals, figures.as_ref())?);
+            }
+            Err(error) if steps.len() == 1 => return Err(error),
+            // The others may still be measured.
+            Err(error) => {
+                failures.push(format!("step {}: {error:#}", at + 1));
+                outcomes.extend(scenario::outcomes(&step.goals, None)?);
+            }
+        }
+    }
+    scenario::conclude(&outcomes)?;
+    Ok(failures)
+}
+
+/// Moves this program to the second core, since what it starts has the first one; or lets it have all again.
+fn pin(on: bool) -> Result<()> {
+    let own = std::process::id().to_string();
+    let all = format!("0-{}", procfs::machine()["cores"].as_u64().unwrap_or(1).max(1) - 1);
+    let cores = if on { "1" } else { &all };
+    let taskset = std::process::Command::new("taskset").args(["-a", "-c", "-p", cores, &own]).output();
+    let moved = taskset.context("--pin needs `taskset` (util-linux)")?;
+    if !moved.status.success() {
+        bail!("failed to pin: {}", String::from_utf8_lossy(&moved.stderr).trim());
     }
     Ok(())
 }
 
-async fn carry_out(cli: Cli) -> Result<Vec<String>> {
+/// Measures; returns the medians, where there are any, and in words what they fail.
+async fn carry_out(cli: &Cli) -> Result<(Option<Figures>, Vec<String>)> {
     match &cli.command {
         Command::Start { .. } => {}
         Command::Idle { settings, .. } => settings.validate()?,
@@ -103,12 +143,13 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         Command::Drills { .. } if cli.output.html.is_some() => bail!("drills print a table: --html is for the others"),
         Command::Drills { settings } => {
             let program = target::program(settings.deskbell())?;
-            return drills::run(settings, cli.output.json.as_deref(), &program).await;
+            return Ok((None, drills::run(settings, cli.output.json.as_deref(), &program).await?));
         }
+        Command::Run { .. } => bail!("a file names no other"),
         Command::Baseline { listen, certificate, key } => {
             let tls = certificate.as_deref().zip(key.as_deref());
             baseline::serve(*listen, tls, &Tasks::new()).await?;
-            return Ok(Vec::new());
+            return Ok((None, Vec::new()));
         }
     }
     let mut runs = Vec::new();
@@ -118,7 +159,8 @@ async fn carry_out(cli: Cli) -> Result<Vec<String>> {
         }
         runs.push(once(&cli.command).await?);
     }
-    report::conclude(&runs, &cli.output)
+    let failures = report::conclude(&runs, &cli.output)?;
+    Ok((Some(Figures::median(&runs)), failures))
 }
 
 /// One run of a scenario, with the baseline before it where that was asked for.
@@ -138,7 +180,7 @@ async fn once(command: &Command) -> Result<Figures> {
         Command::Handshake { target, against, .. } => {
             compared(target, command, *against, "full_handshakes_per_s").await
         }
-        Command::Drills { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
+        Command::Drills { .. } | Command::Run { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
     }
 }
 
@@ -177,7 +219,7 @@ async fn on(target: Target, command: &Command) -> Result<Figures> {
         Command::Handshake { settings, .. } => handshake::run(&target, *settings).await,
         Command::Storm { settings, .. } => storm::run(&target, *settings).await,
         Command::Check { settings, .. } => check(&target, settings).await,
-        Command::Drills { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
+        Command::Drills { .. } | Command::Run { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
     };
     let stopped = target.stop().await;
     let figures = figures?;

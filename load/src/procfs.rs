@@ -89,7 +89,30 @@ pub(crate) fn descriptor_limit() -> Option<u64> {
 pub(crate) fn require_descriptors(sockets: u64) -> anyhow::Result<()> {
     let (needed, allowed) = (sockets + 64, descriptor_limit().unwrap_or(u64::MAX));
     if needed > allowed {
-        anyhow::bail!("{sockets} sockets need {needed} descriptors and {allowed} are allowed: ulimit -n {needed}");
+        anyhow::bail!(
+            "{sockets} sockets need {needed} descriptors and {allowed} are allowed: ulimit -n {needed}; where that is refused, \
+             root raises it with ulimit -Hn {needed}, or LimitNOFILE={needed} for a service"
+        );
+    }
+    Ok(())
+}
+
+/// An error when so many idle sessions can't be held in the memory that is free: both ends, and what the kernel takes of it.
+pub(crate) fn require_memory(sessions: u64) -> anyhow::Result<()> {
+    /// Server with TLS 16 kB, client 8 kB, two sockets of the kernel 4 kB each: as measured, rounded up.
+    const EACH: u64 = 32_000;
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = kilobytes(&text, "MemAvailable:").map_or(u64::MAX, |free| free * 1024);
+    let needed = sessions.saturating_mul(EACH);
+    if needed > free {
+        anyhow::bail!(
+            "{sockets} sessions take about {} MB and {} MB are free: take \
+             --sessions {} or fewer, or put the server on another machine (--url)",
+            needed / 1_000_000,
+            free / 1_000_000,
+            free / EACH,
+            sockets = sessions,
+        );
     }
     Ok(())
 }
@@ -131,6 +154,15 @@ mod tests {
         std::process::Command::new("kill").arg(second).status().unwrap();
         first.wait().unwrap();
         assert!(all.rss > alone.rss && all.descriptors > alone.descriptors, "{alone:?} {all:?}");
+    }
+
+    #[test]
+    fn what_can_not_be_held_is_refused_with_what_helps() {
+        let told = require_descriptors(1_000_000_000).unwrap_err().to_string();
+        assert!(told.contains("ulimit -n 1000000064"), "{told}");
+        let told = require_memory(1_000_000_000).unwrap_err().to_string();
+        assert!(told.contains("--sessions ") && told.contains("32000000 MB"), "{told}");
+        require_descriptors(10).and_then(|()| require_memory(10)).unwrap();
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn worst_counts(name: &str) -> bool {
 }
 
 /// A number with as many places as matter.
-fn tidy(value: f64) -> String {
+pub(crate) fn tidy(value: f64) -> String {
     let magnitude = value.abs();
     match value {
         _ if value.fract() == 0.0 || magnitude >= 1000.0 => format!("{value:.0}"),
@@ -200,9 +200,9 @@ impl FromStr for Condition {
 
 impl Condition {
     /// In words, if it holds; a figure that was not measured is a mistake in the call.
-    fn verdict(&self, figures: &Figures) -> Result<Option<String>> {
+    pub(crate) fn verdict(&self, figures: &Figures) -> Result<Option<String>> {
         let Some(value) = figures.get(&self.name) else {
-            bail!("--fail-if names {:?}, which this scenario does not measure", self.name)
+            bail!("a condition names {:?}, which this scenario does not measure", self.name)
         };
         let (holds, sign) = match self.operator {
             Operator::Above => (value > self.limit, ">"),

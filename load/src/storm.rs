@@ -41,7 +41,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn validate(self) -> Result<()> {
-        procfs::require_descriptors(self.sessions as u64 + 1)
+        procfs::require_descriptors(self.sessions as u64 + SPEAKERS as u64)?;
+        procfs::require_memory(self.sessions as u64)
     }
 }
 
