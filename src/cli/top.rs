@@ -171,7 +171,7 @@ fn page(now: &Look, before: &Look) -> String {
     line(
         "",
         format!(
-            "{:>8.1} messages to other nodes, {:.1} from them",
+            "{:>8.1} messages on the bus, {:.1} of other nodes",
             between.rate("deskbell_bus_publishes_total"),
             between.rate("deskbell_bus_remote_total")
         ),
