@@ -40,7 +40,7 @@ pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};
 pub use people::{AgentRecord, ProjectRecord};
 pub use read::{KnownKey, Loaded, VisitorRecord};
 #[cfg(feature = "fault-injection")]
-pub use turns::Turnstile;
+pub use turns::{Passing, Turnstile};
 
 use sqlx::{Any, any::AnyArguments, query::Query};
 use tokio::sync::Mutex;
@@ -210,8 +210,10 @@ impl Log {
 
     /// Writes `append`; returns after the COMMIT that holds it. After an error nothing of it is stored.
     pub async fn append(&self, append: Append) -> Result<(), AppendError> {
-        let _turn = self.turns.take("append").await;
-        self.queue.append(append).await
+        let turn = self.turns.take("append").await;
+        let appended = self.queue.append(append).await;
+        turn.brings_answer().await;
+        appended
     }
 
     /// Whether the log takes writes: tried with a real one.

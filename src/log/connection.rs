@@ -228,7 +228,13 @@ impl Readers {
 
     /// All rows.
     pub(super) async fn fetch_all(&self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, sqlx::Error> {
-        let _turn = self.turns.take("read").await;
+        let turn = self.turns.take("read").await;
+        let answer = self.ask(query).await;
+        turn.brings_answer().await;
+        answer
+    }
+
+    async fn ask(&self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
         let answer = in_time(self.patience, query.fetch_all(&mut *connection)).await;
         if answer.as_ref().is_err_and(is_late) {

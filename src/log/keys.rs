@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::{
     Error, Log,
-    rows::{maybe_number, maybe_parsed, number, parsed, text},
+    rows::{maybe_number, maybe_parsed, number, parsed, select, text},
 };
 use crate::{
     clock::Millis,
@@ -73,6 +73,11 @@ impl fmt::Debug for SigningKeyRecord {
     }
 }
 
+/// The columns of what is read below.
+const SESSION: &str = "id_hash, project, agent, session, created_ms, seen_ms";
+const KEY: &str = "kid, secret, created_ms, retired_ms";
+const CONTROL: &str = "n, kind, project, subject, at_ms";
+
 impl Log {
     /// Stores a sign-in.
     pub async fn create_agent_session(&self, session: &AgentSessionRecord) -> Result<(), Error> {
@@ -91,7 +96,7 @@ impl Log {
 
     /// The sign-in of that hash.
     pub async fn agent_session(&self, id_hash: &str) -> Result<Option<AgentSessionRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM agent_sessions WHERE id_hash = $1").bind(id_hash);
+        let query = sqlx::query(select(SESSION, "agent_sessions WHERE id_hash = $1")).bind(id_hash);
         self.readers.fetch_optional(query).await?.as_ref().map(read_session).transpose()
     }
 
@@ -127,7 +132,7 @@ impl Log {
 
     /// All signing keys, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM signing_keys ORDER BY created_ms, kid");
+        let query = sqlx::query(select(KEY, "signing_keys ORDER BY created_ms, kid"));
         self.readers.fetch_all(query).await?.iter().map(read_key).collect()
     }
 
@@ -203,7 +208,7 @@ impl Log {
     /// What was told after number `n`, ascending. A row that can't be read is left out, and said: it keeps back none of the
     /// others.
     pub async fn control_after(&self, n: i64) -> Result<Vec<ControlRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM control WHERE n > $1 ORDER BY n").bind(n);
+        let query = sqlx::query(select(CONTROL, "control WHERE n > $1 ORDER BY n")).bind(n);
         let rows = self.readers.fetch_all(query).await?;
         Ok(rows.iter().filter_map(readable_control).collect())
     }

@@ -10,7 +10,7 @@ use sqlx::{
 
 use super::{
     Error, Log,
-    rows::{count, flag, from_json, json, maybe_text, number, parsed, text},
+    rows::{count, flag, from_json, json, maybe_text, number, parsed, select, text},
 };
 use crate::{
     clock::Millis,
@@ -78,6 +78,11 @@ impl fmt::Debug for AgentRecord {
     }
 }
 
+/// The columns of what is read below.
+const PROJECT: &str = "id, name, public_key, identity_secret, identity_public_key, identity_required, sneak_peek, origins, \
+    created_ms";
+const AGENT: &str = "id, project, email, name, role, password_hash, capacity, disabled, created_ms";
+
 impl Log {
     /// Stores a new project. `Taken` when its public key is in use.
     pub async fn create_project(&self, project: &ProjectRecord) -> Result<(), Error> {
@@ -93,19 +98,19 @@ impl Log {
 
     /// The project of that id.
     pub async fn project(&self, id: ProjectId) -> Result<Option<ProjectRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM projects WHERE id = $1").bind(id.to_string());
+        let query = sqlx::query(select(PROJECT, "projects WHERE id = $1")).bind(id.to_string());
         self.readers.fetch_optional(query).await?.as_ref().map(read_project).transpose()
     }
 
     /// The project that an embed snippet names.
     pub async fn project_by_public_key(&self, public_key: &str) -> Result<Option<ProjectRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM projects WHERE public_key = $1").bind(public_key);
+        let query = sqlx::query(select(PROJECT, "projects WHERE public_key = $1")).bind(public_key);
         self.readers.fetch_optional(query).await?.as_ref().map(read_project).transpose()
     }
 
     /// All projects, oldest first.
     pub async fn projects(&self) -> Result<Vec<ProjectRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM projects ORDER BY created_ms, id");
+        let query = sqlx::query(select(PROJECT, "projects ORDER BY created_ms, id"));
         self.readers.fetch_all(query).await?.iter().map(read_project).collect()
     }
 
@@ -134,7 +139,7 @@ impl Log {
 
     /// The agent of that id.
     pub async fn agent(&self, id: AgentId) -> Result<Option<AgentRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM agents WHERE id = $1").bind(id.to_string());
+        let query = sqlx::query(select(AGENT, "agents WHERE id = $1")).bind(id.to_string());
         self.readers.fetch_optional(query).await?.as_ref().map(read_agent).transpose()
     }
 
@@ -144,13 +149,13 @@ impl Log {
         if email.contains('\0') {
             return Ok(None);
         }
-        let query = sqlx::query("SELECT * FROM agents WHERE email = $1").bind(canonical_email(email));
+        let query = sqlx::query(select(AGENT, "agents WHERE email = $1")).bind(canonical_email(email));
         self.readers.fetch_optional(query).await?.as_ref().map(read_agent).transpose()
     }
 
     /// A project's agents, by name.
     pub async fn agents(&self, project: ProjectId) -> Result<Vec<AgentRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM agents WHERE project = $1 ORDER BY name, id").bind(project.to_string());
+        let query = sqlx::query(select(AGENT, "agents WHERE project = $1 ORDER BY name, id")).bind(project.to_string());
         self.readers.fetch_all(query).await?.iter().map(read_agent).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{AssertSqlSafe, any::AnyRow};
+use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::{Error, Log, rows, sql::to_bigint};
@@ -78,7 +78,7 @@ impl Log {
 
     /// The state of a conversation of `project`; none if there is none.
     pub async fn head(&self, project: ProjectId, conversation: ConversationId) -> Result<Option<Conversation>, Error> {
-        let query = select("conversations WHERE id = $1 AND project = $2");
+        let query = rows::select(rows::CONVERSATION, "conversations WHERE id = $1 AND project = $2");
         let query = sqlx::query(query).bind(conversation.to_string()).bind(project.to_string());
         self.readers.fetch_optional(query).await?.as_ref().map(rows::conversation).transpose()
     }
@@ -95,7 +95,8 @@ impl Log {
 
     /// One entry.
     pub async fn entry(&self, conversation: ConversationId, lane: Lane, seq: u64) -> Result<Option<Entry>, Error> {
-        let query = sqlx::query("SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq = $3");
+        let query =
+            sqlx::query(rows::select(rows::ENTRY, "entries WHERE conversation = $1 AND lane = $2 AND seq = $3"));
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(seq));
         self.readers.fetch_optional(query).await?.as_ref().map(rows::read_entry).transpose()
     }
@@ -108,9 +109,10 @@ impl Log {
         after: u64,
         limit: u64,
     ) -> Result<Vec<Entry>, Error> {
-        let query = sqlx::query(
-            "SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq > $3 ORDER BY seq LIMIT $4",
-        );
+        let query = sqlx::query(rows::select(
+            rows::ENTRY,
+            "entries WHERE conversation = $1 AND lane = $2 AND seq > $3 ORDER BY seq LIMIT $4",
+        ));
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(after));
         self.readers.fetch_all(query.bind(to_bigint(limit))).await?.iter().map(rows::read_entry).collect()
     }
@@ -123,16 +125,20 @@ impl Log {
         before: u64,
         limit: u64,
     ) -> Result<Vec<Entry>, Error> {
-        let query = sqlx::query(
-            "SELECT * FROM entries WHERE conversation = $1 AND lane = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4",
-        );
+        let query = sqlx::query(rows::select(
+            rows::ENTRY,
+            "entries WHERE conversation = $1 AND lane = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4",
+        ));
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(before));
         self.readers.fetch_all(query.bind(to_bigint(limit))).await?.iter().rev().map(rows::read_entry).collect()
     }
 
     /// A visitor's conversations, newest message first, at most 50.
     pub async fn conversations_of(&self, project: ProjectId, visitor: VisitorId) -> Result<Vec<Conversation>, Error> {
-        let query = select("conversations WHERE project = $1 AND visitor = $2 ORDER BY at_ms DESC, id DESC LIMIT $3");
+        let query = rows::select(
+            rows::CONVERSATION,
+            "conversations WHERE project = $1 AND visitor = $2 ORDER BY at_ms DESC, id DESC LIMIT $3",
+        );
         let query = sqlx::query(query).bind(project.to_string()).bind(visitor.to_string()).bind(CONVERSATIONS);
         self.readers.fetch_all(query).await?.iter().map(rows::conversation).collect()
     }
@@ -162,7 +168,8 @@ impl Log {
 
     /// All open conversations of a project, the one first that waits longest.
     pub async fn open_conversations(&self, project: ProjectId) -> Result<Vec<Conversation>, Error> {
-        let query = select(
+        let query = rows::select(
+            rows::CONVERSATION,
             "conversations WHERE project = $1 AND status = 'open' \
              ORDER BY CASE WHEN waiting_since_ms IS NULL THEN 1 ELSE 0 END, waiting_since_ms, id",
         );
@@ -189,15 +196,10 @@ impl Log {
 
     /// What is known of a visitor.
     pub async fn visitor(&self, project: ProjectId, visitor: VisitorId) -> Result<Option<VisitorRecord>, Error> {
-        let query = sqlx::query("SELECT * FROM visitors WHERE project = $1 AND id = $2");
+        let query = sqlx::query(rows::select(rows::VISITOR, "visitors WHERE project = $1 AND id = $2"));
         let query = query.bind(project.to_string()).bind(visitor.to_string());
         self.readers.fetch_optional(query).await?.as_ref().map(rows::visitor).transpose()
     }
-}
-
-/// All columns of a conversation, from `source`.
-fn select(source: &str) -> AssertSqlSafe<String> {
-    AssertSqlSafe(format!("SELECT {} FROM {source}", rows::CONVERSATION))
 }
 
 /// A conversation has one visitor, who may have been an anonymous one when it wrote: its keys are that one visitor's.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, str::FromStr};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
 use super::{
     Error, NewConversation, VisitorRecord,
@@ -19,6 +19,19 @@ use crate::{
 pub(super) const CONVERSATION: &str = "id, project, visitor, visitor_name, epoch, status, seq, desk_seq, assignee, \
     assignee_name, waiting_since_ms, read_visitor, read_agent, delivered_visitor, delivered_agent, unread, preview, at_ms, \
     created_ms";
+
+/// The columns of a row of `entries`.
+pub(super) const ENTRY: &str =
+    "conversation, lane, seq, id, at_ms, session, author_kind, author, author_name, client_key, event, body";
+
+/// The columns that [`visitor`] reads.
+pub(super) const VISITOR: &str = "project, id, subject, name, email, fields, created_ms, seen_ms";
+
+/// A query of some columns, each by its name: where a newer node's migration adds one, PostgreSQL would refuse, once on each
+/// connection, what was prepared with all of them.
+pub(super) fn select(columns: &str, from: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("SELECT {columns} FROM {from}"))
+}
 
 /// The values of `sql::OPEN`.
 pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {

@@ -11,8 +11,12 @@ use std::{pin::Pin, sync::Arc};
 #[cfg(feature = "fault-injection")]
 pub trait Turnstile: Send + Sync {
     /// Waits until `what` may be done. It is over when what is returned is dropped.
-    fn pass(&self, what: &'static str) -> Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>>;
+    fn pass(&self, what: &'static str) -> Passing;
 }
+
+/// The wait for a turn.
+#[cfg(feature = "fault-injection")]
+pub type Passing = Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>>;
 
 /// Where those wait who want to ask.
 #[derive(Clone, Default)]
@@ -25,7 +29,24 @@ pub(super) struct Turns {
 #[must_use]
 pub(super) struct Turn {
     #[cfg(feature = "fault-injection")]
-    _passed: Option<Box<dyn Send>>,
+    passed: Option<(Box<dyn Send>, Arc<dyn Turnstile>)>,
+}
+
+impl Turn {
+    /// The answer is there, and on its way to who asked: much may happen before it has come.
+    #[cfg(feature = "fault-injection")]
+    pub(super) async fn brings_answer(self) {
+        if let Some((passed, turnstile)) = self.passed {
+            drop(passed);
+            drop(turnstile.pass("answer").await);
+        }
+    }
+
+    /// Goes on at once.
+    #[cfg(not(feature = "fault-injection"))]
+    pub(super) fn brings_answer(self) -> std::future::Ready<()> {
+        std::future::ready(())
+    }
 }
 
 impl Turns {
@@ -37,11 +58,8 @@ impl Turns {
     /// Waits for one's turn.
     #[cfg(feature = "fault-injection")]
     pub(super) async fn take(&self, what: &'static str) -> Turn {
-        let passed = match &self.turnstile {
-            Some(turnstile) => Some(turnstile.pass(what).await),
-            None => None,
-        };
-        Turn { _passed: passed }
+        let Some(turnstile) = &self.turnstile else { return Turn { passed: None } };
+        Turn { passed: Some((turnstile.pass(what).await, Arc::clone(turnstile))) }
     }
 
     /// Goes on at once.

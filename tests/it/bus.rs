@@ -174,20 +174,24 @@ async fn a_channel_that_nobody_wants_is_left_after_a_while_and_heard_again_when_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_not_there_or_refuses_is_an_error() {
+    const RIGHTS: [&str; 4] = ["&deskbell:*", "+publish", "+subscribe", "+unsubscribe"];
+    let users = ["deskbell", "without-channels", "without-publish", "without-subscribe", "without-unsubscribe"];
     let mut settings = Vec::new();
-    for (user, channels) in [("deskbell", "&deskbell:*"), ("deaf", "&other:*")] {
-        settings.extend(["--user", user, channels]);
-        settings.extend(["on", ">secret", "+@connection", "+publish", "+subscribe", "+unsubscribe"]);
+    for (number, user) in users.into_iter().enumerate() {
+        settings.extend(["--user", user, "on", ">secret", "resetkeys", "resetchannels"]);
+        settings.extend(RIGHTS.into_iter().enumerate().filter(|(at, _)| at + 1 != number).map(|(_, right)| right));
     }
     let redis = Redis::start_with(&settings).await;
     let (tasks, nowhere) = (Tasks::new(), "unix:///nowhere/redis.sock".to_owned());
-    let urls = [nowhere, redis.url_of("deskbell", "wrong"), redis.url_of("deaf", "secret"), "redis://".to_owned()];
-    for url in urls {
+    let mut refused = vec![(nowhere, "redis.url"), ("redis://".to_owned(), "redis.url")];
+    refused.push((redis.url_of("deskbell", "wrong"), "redis.url"));
+    // One right less than what is needed: it is named.
+    let missing = ["channel", "'publish'", "'subscribe'", "'unsubscribe'"];
+    refused.extend(users[1..].iter().map(|user| redis.url_of(user, "secret")).zip(missing));
+    for (url, named) in refused {
         let error = within("an answer", connect(&url, &tasks)).await.err().map(|error| error.to_string());
-        assert!(
-            error.as_ref().is_some_and(|text| text.contains("redis.url") && !text.contains("secret")),
-            "{url}: {error:?}"
-        );
+        let is_told = |text: &String| text.contains("redis.url") && text.contains(named) && !text.contains("secret");
+        assert!(error.as_ref().is_some_and(is_told), "{url}: {error:?}");
     }
     tasks.stop();
     assert_eq!(tasks.wait(Duration::from_secs(5)).await, 0);

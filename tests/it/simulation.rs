@@ -19,7 +19,7 @@ use self::world::run;
 /// How many run at a time.
 const THREADS: usize = 2;
 /// How many seeds CI runs. `SIMULATION_SEEDS` says another number.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 
 /// The seeds to be run: all of `SIMULATION_SEEDS`, or the one that `SIMULATION_SEED` names.
 fn seeds() -> std::ops::Range<u64> {

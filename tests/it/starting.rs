@@ -6,7 +6,9 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use sqlx::Connection as _;
 use tokio::process::Command;
 
-use crate::support::{Setup, certificate, open_database, sqlite, until, within};
+use crate::support::{
+    Redis, Request, Setup, certificate, certificate_for, open_database, own_address, postgres, sqlite, until, within,
+};
 
 /// A configuration with a certificate and its key.
 fn with_certificate() -> Setup {
@@ -73,6 +75,34 @@ async fn a_good_certificate_is_accepted_and_doubts_are_told() {
     let old = setup.cli(["check-config"]).await;
     old.text();
     assert!(old.errors().contains("expired on 2021-02-03"), "{}", old.errors());
+}
+
+#[tokio::test]
+async fn redis_is_reached_by_tls_and_only_where_its_certificate_is_trusted() {
+    let (files, elsewhere, address) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), own_address());
+    certificate_for(files.path(), address);
+    certificate_for(elsewhere.path(), address);
+    let file = |folder: &tempfile::TempDir, name: &str| folder.path().join(name).display().to_string();
+    let (cert, key, bind) = (file(&files, "cert.pem"), file(&files, "key.pem"), address.to_string());
+    let mut settings = vec!["--bind", &bind, "--tls-port", "6379", "--tls-auth-clients", "no"];
+    settings.extend(["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert]);
+    settings.extend(["--user", "deskbell", "on", ">secret", "resetkeys", "resetchannels"]);
+    settings.extend(["&deskbell:*", "+publish", "+subscribe", "+unsubscribe"]);
+    let _redis = Redis::start_with(&settings).await;
+    let setup = |trusted: &str| {
+        let mut setup = Setup::new();
+        setup.text("database.url", &postgres::database()).variable("SSL_CERT_FILE", trusted);
+        setup.text("redis.url", &format!("rediss://deskbell:secret@{address}:6379"));
+        setup
+    };
+
+    let server = setup(&cert).start().await;
+    let ready = Request::get("/readyz").send(server.admin).await.with_status(200).json();
+    assert_eq!(ready["bus_subscribed"], true, "{ready}");
+    let refused = within("a refusal", setup(&file(&elsewhere, "cert.pem")).cli(["serve"])).await;
+    assert_eq!(refused.code(), Some(1), "{}", refused.errors());
+    assert!(refused.errors().contains("redis.url") && refused.errors().contains("ertificate"), "{}", refused.errors());
+    assert!(!refused.errors().contains("secret"), "{}", refused.errors());
 }
 
 #[tokio::test]

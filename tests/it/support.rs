@@ -20,7 +20,7 @@ pub(crate) use self::{
     people::{Agent, PASSWORD, Project},
     redis::Redis,
     server::{Server, Setup, open_database, sqlite},
-    stream::{Stream, certificate, tls_client},
+    stream::{Stream, certificate, certificate_for, own_address, tls_client},
 };
 
 /// How long anything that is awaited may take. Long, because a loaded machine is slow; a test that passes never waits so long.

@@ -80,6 +80,8 @@ impl Subscriber {
         let workers = Workers::start(&shared);
         let mut open = Open::connect(&shared, &workers).await?;
         open.subscribe(&shared, &own).await?;
+        // What is needed later, tried now: a right that is missing is told at the start.
+        open.connection.unsubscribe(format!("{}none", shared.seal.prefix)).await?;
         let (subscribed, lingering) = (HashSet::from(own), HashMap::new());
         let (probed, beaten) = (Instant::now(), Instant::now());
         Ok(Self { shared, words, workers, own, subscribed, lingering, probed, beaten, open })

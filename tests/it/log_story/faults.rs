@@ -6,6 +6,7 @@ use deskbell::log::Error;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
 use super::*;
+use crate::support::{certificate_for, own_address};
 
 /// Opens a log that must refuse.
 async fn refusal(options: Options) -> Error {
@@ -13,7 +14,7 @@ async fn refusal(options: Options) -> Error {
 }
 
 /// Does something to the database behind the log's back.
-async fn meddle(story: &Story, sql: &str) {
+pub(super) async fn meddle(story: &Story, sql: &str) {
     let url = match story.options.url.reveal() {
         "sqlite" => format!("sqlite://{}", story.path().join("deskbell.db").display()),
         url => url.to_owned(),
@@ -94,6 +95,35 @@ async fn a_database_that_is_not_there_is_said_without_repeating_a_password() {
     let file = home.path().join("a-file");
     fs::write(&file, "").unwrap();
     assert!(matches!(refusal(options(&file, OpenAs::Server)).await, Error::Directory(_)));
+}
+
+#[tokio::test]
+async fn a_database_over_the_network_must_show_the_certificate_that_is_trusted() {
+    let (files, elsewhere, address) = (TempDir::new().unwrap(), TempDir::new().unwrap(), own_address());
+    certificate_for(files.path(), address);
+    certificate_for(elsewhere.path(), address);
+    let cluster = postgres::Cluster::start_tls(address, files.path());
+    let database = cluster.database();
+    // `postgres://deskbell@localhost/NAME?host=...`
+    let name = database.split(['/', '?']).nth(3).unwrap();
+    let url = |more: &str| format!("postgres://deskbell@{address}/{name}?{more}");
+    let trusting = |folder: &TempDir| {
+        url(&format!("sslmode=verify-full&sslrootcert={}", folder.path().join("cert.pem").display()))
+    };
+
+    let story = Story::begin_at(trusting(&files)).await;
+    let chat = story.chat().await;
+    assert_eq!(story.entries(&chat, Lane::Thread).await.len(), 1);
+    story.stop().await;
+    for (wrong, why) in [
+        (trusting(&elsewhere), "certificate"),
+        (url("sslmode=verify-full"), "certificate"),
+        (url("sslmode=disable"), "no encryption"),
+    ] {
+        let options = Options { url: Secret::new(wrong.clone()), ..options(files.path(), OpenAs::Server) };
+        let refused = refusal(options).await.to_string();
+        assert!(refused.contains("`database.url`") && refused.contains(why), "{wrong}: {refused}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 
 use super::{
     accounts::{agent, project},
+    faults::meddle,
     *,
 };
 
@@ -183,4 +184,45 @@ async fn a_conversation_that_changed_hands_is_not_written_by_its_old_owner() {
     // The first node has not heard of it.
     assert_eq!(nodes[0].log.append(chat.says("late", "x")).await, Err(AppendError::Stale));
     assert_eq!(nodes[1].state(&chat).await.seq, 1);
+}
+
+/// Asks whatever can be asked, on all connections at once, and writes.
+async fn uses_everything(node: &Story, chat: &mut Chat, agent: &AgentRef) {
+    let (log, id, project) = (&node.log, chat.head.id, node.project);
+    join_all((0..16).map(|_| async move {
+        log.load(project, id).await.unwrap().unwrap();
+        log.entry(id, Lane::Thread, 1).await.unwrap().unwrap();
+        log.read_after(id, Lane::Thread, 0, 10).await.unwrap();
+        log.read_before(id, Lane::Thread, u64::MAX, 10).await.unwrap();
+        log.open_conversations(project).await.unwrap();
+        log.agent_session("none").await.unwrap();
+        log.signing_keys().await.unwrap();
+        log.control_after(0).await.unwrap();
+        log.project(project).await.unwrap().unwrap();
+        log.project_by_public_key("pk").await.unwrap().unwrap();
+        log.projects().await.unwrap();
+        log.agent(agent.id).await.unwrap().unwrap();
+        log.agent_by_email("ada@example.org").await.unwrap().unwrap();
+        log.agents(project).await.unwrap();
+    }))
+    .await;
+    log.visitor(project, chat.visitor.id).await.unwrap().unwrap();
+    log.control_append("word", None, "x").await.unwrap();
+    let key = format!("k{}", chat.head.seq);
+    log.append(chat.says(&key, "x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_column_that_a_newer_node_adds_fails_no_question_of_an_older_one() {
+    let node = Story::begin_at(postgres::database()).await;
+    let [_, agent] = node.agents().await;
+    let mut chat = node.chat().await;
+    uses_everything(&node, &mut chat, &agent).await;
+    for table in
+        ["projects", "agents", "agent_sessions", "signing_keys", "control", "visitors", "conversations", "entries"]
+    {
+        meddle(&node, &format!("ALTER TABLE {table} ADD COLUMN of_tomorrow BIGINT NOT NULL DEFAULT 0")).await;
+    }
+    uses_everything(&node, &mut chat, &agent).await;
+    node.stop().await;
 }

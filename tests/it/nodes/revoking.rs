@@ -48,6 +48,29 @@ async fn with_redis_gone_it_takes_a_moment_longer() {
 }
 
 #[tokio::test]
+async fn with_redis_gone_a_role_a_ban_and_a_forgotten_key_reach_all_nodes() {
+    let pair = Pair::start().await;
+    let (account, mut grace) = pair.agent_on_other("Grace").await;
+    let mut alan = pair.one.agent("Alan").await;
+    let (mut banned, mut other) = (pair.other.visitor().await, pair.other.visitor().await);
+    let chat = banned.rings("Hello").await;
+    alan.ask(message(&chat, "Good day")).await;
+    let keys = pair.one.cli(["keys", "list", "--json"]).await.json();
+    let key = keys["keys"][0]["kid"].as_str().unwrap().to_owned();
+
+    pair.redis.signal("STOP").await;
+    let begun = Instant::now();
+    alan.ask(json!({"type": "ban", "conversation": chat, "on": true})).await;
+    pair.one.cli(["agent", "set-role", "--agent", &account.id, "--role", "viewer"]).await.text();
+    // Last, because it sends away who is left.
+    pair.one.cli(["keys", "forget", &key]).await.text();
+    let codes = tokio::join!(banned.closed(), grace.closed(), other.closed());
+    assert_eq!(codes, (4503, 4501, 4004));
+    assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
+    pair.redis.signal("CONT").await;
+}
+
+#[tokio::test]
 async fn a_token_of_a_session_that_ended_opens_nothing_elsewhere() {
     let pair = Pair::start().await;
     let account = pair.one.hire("Grace").await;

@@ -5,14 +5,13 @@
 
 use std::{
     collections::BTreeSet,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use deskbell::log::Turnstile;
+use deskbell::log::{Passing, Turnstile};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -105,7 +104,7 @@ struct Asker {
 }
 
 impl Turnstile for Asker {
-    fn pass(&self, what: &'static str) -> Pin<Box<dyn Future<Output = Box<dyn Send>> + Send>> {
+    fn pass(&self, what: &'static str) -> Passing {
         let (go, word) = oneshot::channel();
         let mut state = self.questions.state.lock();
         if !state.dead.contains(&self.node) {

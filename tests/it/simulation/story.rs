@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{client::Client, judge::Truth, network::Fate, world::World};
 
 /// How many things happen before everything heals.
-const STEPS: usize = 350;
+const STEPS: usize = 400;
 /// Within how long everybody has everything when all is well again (I6).
 const CONVERGED_MS: i64 = 5_000;
 /// The same where something was lost and nobody knew: the log is looked at every 15 s all the same.
@@ -26,11 +26,11 @@ impl World {
 
     async fn something_happens(&mut self) {
         match self.dice.below(100) {
-            0..36 => self.the_database_answers(),
-            36..58 => self.a_message_passes(),
-            58..64 => self.a_subscription_holds(),
-            64..75 => self.a_client_reads(),
-            75..86 => self.a_client_acts().await,
+            0..44 => self.the_database_answers(),
+            44..61 => self.a_message_passes(),
+            61..66 => self.a_subscription_holds(),
+            66..76 => self.a_client_reads(),
+            76..86 => self.a_client_acts().await,
             86..91 => self.a_client_comes().await,
             91..96 => self.time_passes().await,
             96..98 => self.something_heals(),

@@ -2,6 +2,7 @@
 
 use std::{
     fs::Permissions,
+    net::IpAddr,
     os::unix::{
         fs::PermissionsExt as _,
         process::{CommandExt as _, parent_id},
@@ -85,6 +86,24 @@ impl Cluster {
     /// Where its files are.
     pub(crate) fn folder(&self) -> PathBuf {
         self.home.path().join("cluster")
+    }
+
+    /// One that is reached by TLS only, at an address of this machine that no other test uses; `files` holds `cert.pem`
+    /// and `key.pem`.
+    pub(crate) fn start_tls(address: IpAddr, files: &Path) -> Self {
+        let cluster = Self::start(&[]);
+        cluster.stop();
+        let data = cluster.folder().join("data");
+        std::fs::write(data.join("pg_hba.conf"), "local all all trust\nhostssl all all 127.0.0.0/8 trust\n").unwrap();
+        for name in ["cert.pem", "key.pem"] {
+            std::fs::copy(files.join(name), data.join(name)).unwrap();
+            std::fs::set_permissions(data.join(name), Permissions::from_mode(0o600)).unwrap();
+            let reference = format!("--reference={}", data.join("pg_hba.conf").display());
+            assert!(Command::new("chown").arg(reference).arg(data.join(name)).status().unwrap().success());
+        }
+        let listen = format!("listen_addresses={address}");
+        cluster.script("start", &["ssl=on", "ssl_cert_file=cert.pem", "ssl_key_file=key.pem", &listen]);
+        cluster
     }
 
     /// Kills it as a power cut would: all of its processes.

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -99,7 +99,18 @@ impl AsyncWrite for Stream {
 
 /// Writes a new self-signed certificate and its key into `folder`; returns the certificate.
 pub(crate) fn certificate(folder: &Path) -> CertificateDer<'static> {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    certificate_for(folder, Ipv4Addr::LOCALHOST.into())
+}
+
+/// An address of this machine that no other test uses at the same time.
+pub(crate) fn own_address() -> IpAddr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 + high % 64, middle, low).into()
+}
+
+/// The same, for a server at this address.
+pub(crate) fn certificate_for(folder: &Path, address: IpAddr) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(vec![address.to_string()]).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap()
