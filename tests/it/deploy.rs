@@ -125,6 +125,7 @@ impl Front {
         let (visitor, agent, chat) = self.lets_people_talk().await;
         self.knows_who_comes().await;
         self.loses_nobody(&visitor, &agent, &chat).await;
+        self.balancer.take().unwrap().kill().await.unwrap();
     }
 
     /// The tokens of a visitor and an agent, and their conversation.
@@ -223,7 +224,8 @@ async fn through_nginx() {
     let mut command = Command::new("nginx");
     let folder = Path::new(&front.path("nginx.conf")).to_owned();
     command.arg("-c").arg(folder).arg("-g");
-    command.arg(format!("daemon off; error_log stderr; pid {};", front.path("nginx.pid")));
+    // One process, so that nothing of it outlives the test.
+    command.arg(format!("daemon off; master_process off; error_log stderr; pid {};", front.path("nginx.pid")));
     front.start(command).await;
     front.serves().await;
 }
