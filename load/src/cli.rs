@@ -72,6 +72,9 @@ pub(crate) enum Command {
         settings: chat::Settings,
         #[command(flatten)]
         against: Against,
+        /// Measure this server in the same run, too: a folder of `load/peers`. May be given several times.
+        #[arg(long = "peer", value_name = "FOLDER", conflicts_with_all = ["tls", "baseline_only"])]
+        peers: Vec<PathBuf>,
     },
     /// A realistic day on a clock that runs fast: visitors come, look around, ask, go; agents answer, hand over, close.
     Mixed {

@@ -73,10 +73,46 @@ enum Tls {
     Own(Arc<[TlsConnector]>),
 }
 
+/// How a server that only relays wants texts wrapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// A frame each.
+    #[default]
+    Plain,
+    /// Socket.IO's event `m`.
+    SocketIo,
+}
+
+impl Dialect {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Plain => "/v1/ws",
+            Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
+        }
+    }
+
+    /// A frame that says `text`, which needs no escaping.
+    pub(crate) fn wrap(self, text: String) -> String {
+        match self {
+            Self::Plain => text,
+            Self::SocketIo => format!("42[\"m\",\"{text}\"]"),
+        }
+    }
+
+    /// What a frame says; `None` for those of the dialect itself.
+    pub(crate) fn unwrap(self, frame: &str) -> Option<&str> {
+        match self {
+            Self::Plain => Some(frame),
+            Self::SocketIo => frame.strip_prefix("42[\"m\",\"")?.strip_suffix("\"]"),
+        }
+    }
+}
+
 /// Opens sockets to one endpoint, or each to any of several.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     endpoints: Arc<[Endpoint]>,
+    pub(crate) dialect: Dialect,
     tls: Tls,
     buffers: Buffers,
     /// Over how many source addresses sockets are spread.
@@ -99,7 +135,12 @@ impl Dialer {
             (true, Some(pem)) => Tls::Shared(Arc::new(client_config(pem)?)),
             (true, None) => bail!("wss:// needs --ca FILE: the certificate to check the server against"),
         };
-        Ok(Self { endpoints: nodes.into(), tls, buffers, sources: sources.max(1) })
+        Ok(Self { endpoints: nodes.into(), dialect: Dialect::Plain, tls, buffers, sources: sources.max(1) })
+    }
+
+    /// The same, to a server that speaks so.
+    pub(crate) fn in_dialect(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
     }
 
     /// The same, where each index up to `count` has tickets of its own. Without TLS nothing changes.
@@ -189,8 +230,10 @@ impl Dialer {
         let to = self.choose();
         let stream = self.stream_to(to, index).await?;
         let scheme = if self.is_tls() { "wss" } else { "ws" };
-        let mut request = format!("{scheme}://{to}/v1/ws").into_client_request()?;
-        request.headers_mut().insert("Sec-WebSocket-Protocol", SUBPROTOCOL.parse()?);
+        let mut request = format!("{scheme}://{to}{}", self.dialect.path()).into_client_request()?;
+        if self.dialect == Dialect::Plain {
+            request.headers_mut().insert("Sec-WebSocket-Protocol", SUBPROTOCOL.parse()?);
+        }
         let config = WebSocketConfig::default()
             .read_buffer_size(self.buffers.read)
             .write_buffer_size(self.buffers.write)

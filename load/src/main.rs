@@ -39,7 +39,7 @@ mod target;
 mod timeline;
 mod usage;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
@@ -175,7 +175,13 @@ async fn once(command: &Command) -> Result<Figures> {
         | Command::Soak { target, .. }
         | Command::Check { target, .. } => on(Target::server(target).await?, command).await,
         Command::Idle { target, against, .. } => compared(target, command, *against, "rss_per_session_bytes").await,
-        Command::Chat { target, against, .. } => compared(target, command, *against, "messages_per_s").await,
+        Command::Chat { target, against, peers, .. } => {
+            let mut figures = compared(target, command, *against, "messages_per_s").await?;
+            for peer in peers {
+                beside(&mut figures, target, command, peer).await?;
+            }
+            Ok(figures)
+        }
         Command::Fanout { target, against, .. } => compared(target, command, *against, "deliveries_per_s").await,
         Command::Handshake { target, against, .. } => {
             compared(target, command, *against, "full_handshakes_per_s").await
@@ -206,6 +212,18 @@ async fn compared(options: &Options, command: &Command, against: Against, by: &s
         figures.absorb("baseline_", baseline);
     }
     Ok(figures)
+}
+
+/// Measures another server in the same run.
+async fn beside(figures: &mut Figures, options: &Options, command: &Command, peer: &Path) -> Result<()> {
+    let name = peer.file_name().map(|name| name.to_string_lossy().replace('.', "_")).unwrap_or_default();
+    let theirs = on(Target::peer(options, peer).await?, command).await;
+    let theirs = theirs.with_context(|| format!("against {}", peer.display()))?;
+    if let (Some(ours), Some(theirs)) = (figures.get("messages_per_s"), theirs.get("messages_per_s")) {
+        figures.set(format!("ratio_to_{name}"), ours / theirs);
+    }
+    figures.absorb(&format!("{name}_"), theirs);
+    Ok(())
 }
 
 async fn on(target: Target, command: &Command) -> Result<Figures> {

@@ -14,11 +14,9 @@ use deskbell::{
     ids::ConversationId,
     protocol::client::{Availability, Body, Command, Connect, Open, SetAvailability, Watch},
 };
-use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     check::{Checker, Mark, Seen, Verdict},
@@ -277,20 +275,21 @@ impl Pair {
         Ok(Self { talk, sides })
     }
 
-    /// Two sockets of the baseline.
+    /// Two sockets of the baseline, or of another server that relays.
     pub(crate) async fn relayed(dialer: &Dialer, talk: Arc<Talk>) -> Result<Self> {
-        let mut sockets = [dialer.dial(talk.index * 2).await?, dialer.dial(talk.index * 2 + 1).await?];
-        for socket in &mut sockets {
-            socket.send(Message::text(format!("pair {}", talk.index))).await?;
+        let mut voices = Vec::new();
+        for index in [talk.index * 2, talk.index * 2 + 1] {
+            let mut voice = Voice::Bare(dialer.dial(index).await?, dialer.dialect);
+            voice.greet(&format!("pair {}", talk.index)).await?;
+            voices.push(voice);
         }
-        for socket in &mut sockets {
-            match socket.next().await {
-                Some(Ok(Message::Text(ready))) if ready == "ready" => {}
-                other => bail!("the baseline said {other:?}"),
+        for voice in &mut voices {
+            match voice.next().await?.as_str() {
+                "ready" => {}
+                other => bail!("the relay said {other:?}"),
             }
         }
-        let [visitor, agent] = sockets.map(Voice::Bare);
-        let sides = vec![Side::new(VISITOR, visitor, &talk), Side::new(AGENT, agent, &talk)];
+        let sides = voices.into_iter().enumerate().map(|(own, voice)| Side::new(own, voice, &talk)).collect();
         Ok(Self { talk, sides })
     }
 }

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::{
     check::{Mark, Seen},
-    client::{Link, Socket},
+    client::{Dialect, Link, Socket},
     orders::{Deed, Order},
     outbox::{Outbox, Patience, SILENCE},
     pair::{AGENT, NOTES, Role, Talk, VISITOR, key, lane_of},
@@ -59,7 +59,7 @@ pub(crate) enum Voice {
         read: [u64; 2],
         back: Option<Return>,
     },
-    Bare(Socket),
+    Bare(Socket, Dialect),
 }
 
 /// What a frame makes a side do.
@@ -116,7 +116,7 @@ impl Side {
     pub(crate) fn conversation(&self) -> Option<ConversationId> {
         match &self.voice {
             Voice::Session { conversation, .. } => Some(*conversation),
-            Voice::Bare(_) => None,
+            Voice::Bare(..) => None,
         }
     }
 
@@ -358,7 +358,7 @@ impl Side {
     async fn send(&mut self, mark: Mark) -> Result<()> {
         let text = scan::compose(self.talk.index, mark, self.talk.bytes);
         match &mut self.voice {
-            Voice::Bare(socket) => Ok(socket.send(Message::text(text)).await?),
+            Voice::Bare(socket, dialect) => Ok(socket.send(Message::text(dialect.wrap(text))).await?),
             Voice::Session { link, conversation, waiting, .. } => {
                 let (conversation, key, body) = (*conversation, key(mark)?, Body { text });
                 let id = link.next_id();
@@ -462,13 +462,39 @@ impl Voice {
         Self::Session { link, conversation, role, waiting: HashMap::new(), seen: [0; 2], read: [0; 2], back }
     }
 
-    async fn next(&mut self) -> Result<Utf8Bytes> {
-        match self {
-            Self::Session { link, .. } => link.next().await,
-            Self::Bare(socket) => match socket.next().await {
-                Some(Ok(Message::Text(text))) => Ok(text),
-                other => bail!("the baseline ended with {other:?}"),
-            },
+    /// Says which pair it is to be one of.
+    pub(crate) async fn greet(&mut self, pair: &str) -> Result<()> {
+        let Self::Bare(socket, dialect) = self else { return Ok(()) };
+        if *dialect == Dialect::SocketIo {
+            // The server opens with its terms, a client with `40`; what comes before the answer to that ends the socket.
+            socket.send(Message::text("40")).await?;
+            loop {
+                match socket.next().await {
+                    Some(Ok(Message::Text(text))) if text.starts_with("40") => break,
+                    Some(Ok(Message::Text(_))) => {}
+                    other => bail!("the relay ended with {other:?}"),
+                }
+            }
+        }
+        Ok(socket.send(Message::text(dialect.wrap(pair.to_owned()))).await?)
+    }
+
+    /// The next frame; of a relay, what it says. May be cancelled and called again.
+    pub(crate) async fn next(&mut self) -> Result<Utf8Bytes> {
+        let (socket, dialect) = match self {
+            Self::Session { link, .. } => return link.next().await,
+            Self::Bare(socket, dialect) => (socket, *dialect),
+        };
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) if dialect == Dialect::Plain => return Ok(text),
+                Some(Ok(Message::Text(text))) => match dialect.unwrap(&text) {
+                    Some(said) => return Ok(said.into()),
+                    None if text.as_str() == "2" => socket.send(Message::text("3")).await?,
+                    None => {}
+                },
+                other => bail!("the relay ended with {other:?}"),
+            }
         }
     }
 }

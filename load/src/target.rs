@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{Buffers, Dialer, Endpoint},
+    client::{Buffers, Dialect, Dialer, Endpoint},
     cluster::{Build, Cluster, Shape, node::Node},
     crowd::Ground,
     procfs::{self, Reading, Readings},
@@ -105,6 +105,7 @@ pub(crate) struct Target {
     endpoints: Vec<Endpoint>,
     ca: Option<String>,
     sources: u8,
+    dialect: Dialect,
     mint: Option<Mint>,
     origin: Origin,
     folder: Option<TempDir>,
@@ -163,6 +164,7 @@ impl Target {
             endpoints: cluster.nodes.iter().map(Node::endpoint).collect(),
             ca: cluster.ca().map(str::to_owned),
             sources: options.sources,
+            dialect: Dialect::Plain,
             mint: Some(cluster.mint.with_another_project().await?),
             origin: Origin::Cluster(Box::new(cluster)),
             folder: None,
@@ -185,6 +187,7 @@ impl Target {
             endpoints: vec![Endpoint::parse(url)?],
             ca,
             sources: options.sources,
+            dialect: Dialect::Plain,
             mint: Some(mint),
             origin: Origin::Found(options.pid),
             folder: None,
@@ -199,6 +202,7 @@ impl Target {
             endpoints: addresses.iter().map(|address| Endpoint { tls: false, address: *address }).collect(),
             ca: None,
             sources: 1,
+            dialect: Dialect::Plain,
             mint,
             origin: Origin::Found(None),
             folder: None,
@@ -233,6 +237,7 @@ impl Target {
             endpoints: vec![Endpoint { tls: options.tls, address: plan.listen }],
             ca: authority.map(|authority| authority.pem),
             sources: options.sources,
+            dialect: Dialect::Plain,
             mint: Some(mint),
             origin: Origin::child(child, Some(launch)),
             folder: Some(folder),
@@ -261,6 +266,7 @@ impl Target {
             endpoints: vec![Endpoint { tls: options.tls, address }],
             ca,
             sources: options.sources,
+            dialect: Dialect::Plain,
             mint: None,
             origin: Origin::child(child, None),
             folder: Some(folder),
@@ -268,8 +274,34 @@ impl Target {
         })
     }
 
+    /// Another server that relays between pairs: a folder with a `server.mjs` that says where it listens and how it speaks.
+    pub(crate) async fn peer(options: &Options, folder: &Path) -> Result<Self> {
+        if !folder.join("node_modules").exists() {
+            bail!("{0} is not installed: npm ci --prefix {0}", folder.display());
+        }
+        let mut command = pinned(Path::new("node"), options.pin);
+        command.arg("server.mjs").current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().context("failed to start node")?;
+        let out = child.stdout.take().context("the peer has no output")?;
+        let line = BufReader::new(out).lines().next_line().await?.unwrap_or_default();
+        let mut words = line.split(' ').skip(1);
+        let address = words.next().context("the peer did not say where it listens")?.parse()?;
+        let dialect = if words.next() == Some("socket.io") { Dialect::SocketIo } else { Dialect::Plain };
+        Ok(Self {
+            endpoints: vec![Endpoint { tls: false, address }],
+            ca: None,
+            sources: options.sources,
+            dialect,
+            mint: None,
+            origin: Origin::child(child, None),
+            folder: None,
+            started_in: None,
+        })
+    }
+
     pub(crate) fn dialer(&self, buffers: Buffers) -> Result<Dialer> {
-        Dialer::to_any(&self.endpoints, self.ca.as_deref(), buffers, self.sources)
+        let dialer = Dialer::to_any(&self.endpoints, self.ca.as_deref(), buffers, self.sources)?;
+        Ok(dialer.in_dialect(self.dialect))
     }
 
     /// Where a crowd can meet at this one server.
