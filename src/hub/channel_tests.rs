@@ -106,3 +106,74 @@ proptest! {
         prop_assert_eq!(got, expected);
     }
 }
+
+/// A listener, and the reading of the log for it: asked, answered, and come, with anything in between.
+struct Listening {
+    channel: Channel,
+    member: Arc<Member>,
+    /// How far the log is.
+    end: u64,
+    /// From where it is read for the listener, and how far it was when it answered.
+    reading: Option<(u64, Option<u64>)>,
+}
+
+impl Listening {
+    fn from(start: u64) -> Self {
+        let (mut channel, member) = (Channel::default(), member(1));
+        channel.join(&member);
+        Self { channel, member, end: start, reading: Some((start, None)) }
+    }
+
+    fn asks(&mut self, gaps: Vec<Gap>) {
+        for gap in gaps {
+            assert!(self.reading.is_none(), "the log is read twice for one listener");
+            self.reading = Some((gap.last, None));
+        }
+    }
+
+    fn step(&mut self, what: u8, seq: u64) {
+        match what {
+            0 => self.end += 1,
+            1 if seq <= self.end => {
+                let gaps = self.channel.deliver(seq, &frame(seq));
+                self.asks(gaps);
+            }
+            2 => {
+                let gaps = self.channel.behind(self.end);
+                self.asks(gaps);
+            }
+            3 => self.reading = self.reading.map(|(from, answer)| (from, answer.or(Some(self.end)))),
+            4 => self.answer_comes(),
+            _ => {}
+        }
+    }
+
+    fn answer_comes(&mut self) {
+        let Some((from, Some(answer))) = self.reading else { return };
+        self.reading = None;
+        for seq in from + 1..=answer {
+            self.member.outbox.push(frame(seq));
+        }
+        let gap = self.channel.go_on(1, answer);
+        self.asks(gap.into_iter().collect());
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_while_the_log_is_read_each_entry_comes_once_in_order(
+        steps in proptest::collection::vec((0_u8..5, 1_u64..60), 1..400),
+        start in 0_u64..10,
+    ) {
+        let mut listening = Listening::from(start);
+        for (what, seq) in steps {
+            listening.step(what, seq);
+        }
+        // A look at the log, and what it asks for, bring the rest.
+        for what in [2, 3, 4, 3, 4] {
+            listening.step(what, 0);
+        }
+        prop_assert_eq!(listening.reading, None);
+        prop_assert_eq!(received(&listening.member), (start + 1..=listening.end).collect::<Vec<_>>());
+    }
+}
