@@ -21,6 +21,7 @@ mod heads;
 mod inbox;
 mod keys;
 mod migrate;
+mod pen;
 mod people;
 mod postgres;
 mod read;
@@ -195,7 +196,7 @@ impl Log {
         migrate::run(&mut writer, clock.now()).await?;
         let readers = Readers::connect(&engine, options.readers).await?;
         let writer = Arc::new(Mutex::new(writer));
-        let queue = Queue::start(Arc::clone(&writer), tasks);
+        let queue = Queue::start(Arc::clone(&writer), engine.direct()?, tasks)?;
         Ok(Self { queue, writer, readers, turns: Turns::default(), clock, lock })
     }
 

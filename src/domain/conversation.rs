@@ -128,6 +128,11 @@ pub fn apply(state: &mut Conversation, entry: &Entry) {
     }
 }
 
+/// Whether an event may change who has the conversation, or whether it is open.
+pub const fn turns(event: &Event) -> bool {
+    matches!(event, Event::Closed {} | Event::Reopened {} | Event::Joined { .. } | Event::Unassigned { .. })
+}
+
 /// The drafts of one command, all by the same actor.
 struct Drafts<'a> {
     actor: &'a Actor,

@@ -46,7 +46,10 @@ impl Story {
                 key: None,
                 event: draft.event.clone(),
             };
+            let held = |state: &Conversation| (state.status, state.assignee.clone(), state.visitor_name.clone());
+            let before = held(&self.state);
             apply(&mut self.state, &entry);
+            assert!(turns(&entry.event) || held(&self.state) == before, "{:?}", entry.event);
         }
         Ok(drafts.into_iter().map(|draft| draft.event).collect())
     }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use sqlx::{AnyConnection, AnyPool};
 
-use super::{Error, Options, postgres::Postgres, sqlite::Sqlite};
+use super::{
+    Error, Options,
+    postgres::Postgres,
+    sqlite::{Direct, Sqlite},
+};
 
 /// The database that the configuration names.
 #[derive(Clone, Debug)]
@@ -43,6 +47,14 @@ impl Engine {
         match self {
             Self::Sqlite(sqlite) => sqlite.connect_writer().await,
             Self::Postgres(postgres) => postgres.connect_writer().await,
+        }
+    }
+
+    /// A connection for the task that writes the groups, where the database is in this process.
+    pub(super) fn direct(&self) -> Result<Option<Direct>, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.direct().map(Some),
+            Self::Postgres(_) => Ok(None),
         }
     }
 
@@ -109,22 +121,6 @@ impl Engine {
             // The next BEGIN tells.
             Self::Sqlite(_) => false,
             Self::Postgres(_) => super::postgres::is_lost_after(error),
-        }
-    }
-
-    /// Whether `error` came of others who write at the same time, so that the same may well work at once.
-    pub(super) fn is_conflict(&self, error: &sqlx::Error) -> bool {
-        match self {
-            Self::Sqlite(_) => false,
-            Self::Postgres(_) => super::postgres::is_conflict(error),
-        }
-    }
-
-    /// Whether the database refuses the rows themselves, which trying again would not change.
-    pub(super) fn is_about_data(&self, error: &sqlx::Error) -> bool {
-        match self {
-            Self::Sqlite(_) => super::sqlite::is_about_data(error),
-            Self::Postgres(_) => super::postgres::is_about_data(error),
         }
     }
 

@@ -9,17 +9,16 @@ use std::{
     time::Instant,
 };
 
-use sqlx::{Row as _, any::AnyRow};
 use tokio::sync::oneshot;
 
 use super::{
     Append, AppendError, Claim, NewConversation,
-    connection::Writer,
+    pen::{Pen, Trouble},
     rows,
     sql::{self, Row},
 };
 use crate::{
-    domain::Conversation,
+    domain::{Conversation, conversation},
     ids::{AgentId, ConversationId, ProjectId},
 };
 
@@ -34,6 +33,8 @@ struct Unit {
     /// The two lanes' last `seq`s before.
     from: (u64, u64),
     head: Arc<Conversation>,
+    /// Whether it gets into other hands, or is closed or opened again.
+    turns: bool,
     open: Option<NewConversation>,
     claim: Option<Claim>,
     entries: Vec<Row>,
@@ -53,6 +54,7 @@ impl Group {
     /// Takes an append in, behind those that came before it. `entries` are the append's, rendered.
     pub(super) fn add(&mut self, append: Append, entries: Vec<Row>, waiting: Waiting) {
         let from = (append.expected_seq, append.expected_desk_seq);
+        let turns = append.entries.iter().any(|entry| conversation::turns(&entry.event));
         let latest = self.latest.get(&append.head.id).copied();
         if let Some(unit) = latest.and_then(|(round, place)| self.rounds.get_mut(round)?.get_mut(place))
             && append.open.is_none()
@@ -61,6 +63,7 @@ impl Group {
             && unit.claim.is_none()
             && (unit.head.seq, unit.head.desk_seq) == from
         {
+            unit.turns |= turns;
             unit.head = append.head;
             unit.entries.extend(entries);
             unit.waiting.push(waiting);
@@ -73,7 +76,7 @@ impl Group {
         if let Some(units) = self.rounds.get_mut(round) {
             self.latest.insert(append.head.id, (round, units.len()));
             let Append { head, open, claim, .. } = append;
-            units.push(Unit { from, head, open, claim, entries, waiting: vec![waiting], verdict: Ok(()) });
+            units.push(Unit { from, head, turns, open, claim, entries, waiting: vec![waiting], verdict: Ok(()) });
         }
     }
 
@@ -84,35 +87,37 @@ impl Group {
 
     /// Writes all of it, in a few statements. `false`: some conversation was not where it was expected, and the
     /// transaction holds an unknown part; it must be rolled back.
-    pub(super) async fn write(&mut self, writer: &mut Writer) -> Result<bool, sqlx::Error> {
-        claim(self.rounds.iter_mut().flatten(), writer).await?;
+    pub(super) async fn write(&mut self, pen: &mut Pen<'_>) -> Result<bool, Trouble> {
+        claim(self.rounds.iter_mut().flatten(), pen).await?;
         for units in &self.rounds {
-            let (openings, advances) = heads(units);
-            let found = sql::OPEN.run(writer, &openings).await? + sql::ADVANCE.run(writer, &advances).await?;
-            if found != (openings.len() + advances.len()) as u64 {
+            let Heads { openings, turns, advances } = heads(units, pen.is_direct());
+            let found = pen.run(&sql::OPEN, &openings).await?
+                + pen.run(&sql::TURN, &turns).await?
+                + pen.run(&sql::ADVANCE, &advances).await?;
+            if found != (openings.len() + turns.len() + advances.len()) as u64 {
                 return Ok(false);
             }
-            fill(units, writer).await?;
+            fill(units, pen).await?;
         }
         Ok(true)
     }
 
     /// Writes what is where it was expected, and leaves out the rest. A few statements, too, but they tell what they found.
-    pub(super) async fn write_found(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
-        claim(self.rounds.iter_mut().flatten(), writer).await?;
+    pub(super) async fn write_found(&mut self, pen: &mut Pen<'_>) -> Result<(), Trouble> {
+        claim(self.rounds.iter_mut().flatten(), pen).await?;
         let mut lost = HashSet::new();
         for units in &mut self.rounds {
-            write_found(units, &mut lost, writer).await?;
+            write_found(units, &mut lost, pen).await?;
         }
         Ok(())
     }
 
     /// Writes each conversation in a transaction of its own, so that one whose rows the database refuses harms no other.
-    pub(super) async fn commit_each(&mut self, writer: &mut Writer) {
+    pub(super) async fn commit_each(&mut self, pen: &mut Pen<'_>) {
         let mut lost = HashSet::new();
         for unit in self.rounds.iter_mut().flatten() {
-            if let Err(error) = commit_alone(unit, &mut lost, writer).await {
-                writer.roll_back().await;
+            if let Err(error) = commit_alone(unit, &mut lost, pen).await {
+                pen.roll_back().await;
                 lost.insert(unit.head.id);
                 unit.verdict = Err(AppendError::Unavailable(error.to_string()));
             }
@@ -138,7 +143,7 @@ impl Group {
 }
 
 /// Locks the agents who are to get a conversation, and refuses what one of them has no room for.
-async fn claim<'u>(units: impl Iterator<Item = &'u mut Unit>, writer: &mut Writer) -> Result<(), sqlx::Error> {
+async fn claim<'u>(units: impl Iterator<Item = &'u mut Unit>, pen: &mut Pen<'_>) -> Result<(), Trouble> {
     let mut units: Vec<_> = units.collect();
     for unit in &mut units {
         unit.verdict = Ok(());
@@ -150,11 +155,8 @@ async fn claim<'u>(units: impl Iterator<Item = &'u mut Unit>, writer: &mut Write
     }
     let claimed: Vec<_> = claimed.into_iter().map(|(agent, project)| rows::agent(project, agent)).collect();
     // Counted by a statement of its own: it sees what those committed for whom the first one waited.
-    sql::LOCK_AGENTS.fetch(writer, &claimed).await?;
-    let mut loads = HashMap::new();
-    for row in sql::LOADS.fetch(writer, &claimed).await? {
-        loads.insert(row.try_get::<String, _>("id")?, row.try_get::<i64, _>("held")?);
-    }
+    pen.fetch(&sql::LOCK_AGENTS, &claimed).await?;
+    let mut loads: HashMap<String, i64> = pen.fetch(&sql::LOADS, &claimed).await?.into_iter().collect();
     for unit in units {
         let Some(claim) = unit.claim else { continue };
         let held = loads.entry(claim.agent.to_string()).or_default();
@@ -168,49 +170,62 @@ async fn claim<'u>(units: impl Iterator<Item = &'u mut Unit>, writer: &mut Write
     Ok(())
 }
 
-/// The rows of a round's conversations that begin, and of those that go on; each in the order of their locks.
-fn heads(units: &[Unit]) -> (Vec<Row>, Vec<Row>) {
-    let (mut openings, mut advances) = (Vec::new(), Vec::new());
+/// The rows of a round's conversations, each kind in the order of its locks.
+#[derive(Default)]
+struct Heads {
+    /// Those that begin.
+    openings: Vec<Row>,
+    /// Those that go on, in whatever way.
+    turns: Vec<Row>,
+    /// Those that go on as they are.
+    advances: Vec<Row>,
+}
+
+/// `sorts` says that those that go on as they are have a statement of their own.
+fn heads(units: &[Unit], sorts: bool) -> Heads {
+    let (mut openings, mut going_on) = (Vec::new(), Vec::new());
     for unit in units.iter().filter(|unit| unit.verdict.is_ok()) {
         match &unit.open {
             Some(open) => openings.push(((unit.head.project, unit.head.visitor, open.key.as_str()), (unit, open))),
-            None => advances.push(unit),
+            None => going_on.push(unit),
         }
     }
     openings.sort_unstable_by_key(|(order, _)| *order);
-    advances.sort_unstable_by_key(|unit| unit.head.id);
-    (
-        openings.into_iter().map(|(_, (unit, open))| rows::opening(&unit.head, open)).collect(),
-        advances.into_iter().map(|unit| rows::advance(&unit.head, unit.from)).collect(),
-    )
+    going_on.sort_unstable_by_key(|unit| unit.head.id);
+    let openings = openings.into_iter().map(|(_, (unit, open))| rows::opening(&unit.head, open)).collect();
+    let mut heads = Heads { openings, ..Heads::default() };
+    for unit in going_on {
+        if unit.turns || !sorts {
+            heads.turns.push(rows::turn(&unit.head, unit.from));
+        } else {
+            heads.advances.push(rows::advance(&unit.head, unit.from));
+        }
+    }
+    heads
 }
 
 /// Writes the visitors and entries of a round whose heads were written.
-async fn fill(units: &[Unit], writer: &mut Writer) -> Result<(), sqlx::Error> {
+async fn fill(units: &[Unit], pen: &mut Pen<'_>) -> Result<(), Trouble> {
     let written = || units.iter().filter(|unit| unit.verdict.is_ok());
     // One row each: a statement may not change a row twice.
     let opened = written().filter_map(|unit| unit.open.as_ref());
     let visitors: BTreeMap<_, _> =
         opened.map(|open| ((open.visitor.project, open.visitor.id), rows::greeting(&open.visitor))).collect();
-    sql::GREET.run(writer, visitors.values()).await?;
-    sql::ENTER.run(writer, written().flat_map(|unit| &unit.entries)).await.map(drop)
+    pen.run(&sql::GREET, visitors.values()).await?;
+    pen.run(&sql::ENTER, written().flat_map(|unit| &unit.entries)).await.map(drop)
 }
 
 /// Writes what is found of a round. `lost` are the conversations of which something was left out: what follows there was
 /// decided on what is not.
-async fn write_found(
-    units: &mut [Unit],
-    lost: &mut HashSet<ConversationId>,
-    writer: &mut Writer,
-) -> Result<(), sqlx::Error> {
+async fn write_found(units: &mut [Unit], lost: &mut HashSet<ConversationId>, pen: &mut Pen<'_>) -> Result<(), Trouble> {
     for unit in units.iter_mut() {
         if unit.verdict.is_ok() && lost.contains(&unit.head.id) {
             unit.verdict = Err(AppendError::Stale);
         }
     }
-    let (openings, advances) = heads(units);
-    let mut found = ids(sql::OPEN_AND_TELL.fetch(writer, &openings).await?)?;
-    found.extend(ids(sql::ADVANCE_AND_TELL.fetch(writer, &advances).await?)?);
+    let Heads { openings, turns, .. } = heads(units, false);
+    let told = [pen.fetch(&sql::OPEN_AND_TELL, &openings).await?, pen.fetch(&sql::TURN_AND_TELL, &turns).await?];
+    let found: HashSet<String> = told.into_iter().flatten().map(|(id, _)| id).collect();
     for unit in units.iter_mut() {
         if unit.verdict.is_ok() && !found.contains(&unit.head.id.to_string()) {
             unit.verdict = Err(AppendError::Stale);
@@ -219,20 +234,12 @@ async fn write_found(
             lost.insert(unit.head.id);
         }
     }
-    fill(units, writer).await
+    fill(units, pen).await
 }
 
-fn ids(rows: Vec<AnyRow>) -> Result<HashSet<String>, sqlx::Error> {
-    rows.into_iter().map(|row| row.try_get("id")).collect()
-}
-
-async fn commit_alone(
-    unit: &mut Unit,
-    lost: &mut HashSet<ConversationId>,
-    writer: &mut Writer,
-) -> Result<(), sqlx::Error> {
-    writer.begin().await?;
-    claim(std::iter::once(&mut *unit), writer).await?;
-    write_found(std::slice::from_mut(unit), lost, writer).await?;
-    writer.commit().await
+async fn commit_alone(unit: &mut Unit, lost: &mut HashSet<ConversationId>, pen: &mut Pen<'_>) -> Result<(), Trouble> {
+    pen.begin().await?;
+    claim(std::iter::once(&mut *unit), pen).await?;
+    write_found(std::slice::from_mut(unit), lost, pen).await?;
+    pen.commit().await
 }

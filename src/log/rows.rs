@@ -64,12 +64,8 @@ pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
         Cell::count(from.0),
         Cell::count(from.1),
         Cell::text(&head.visitor),
-        Cell::maybe_text(head.visitor_name.as_deref()),
-        Cell::Word(head.status.as_str()),
         Cell::count(head.seq),
         Cell::count(head.desk_seq),
-        Cell::maybe_text(head.assignee.as_ref().map(|holder| holder.id)),
-        Cell::maybe_text(head.assignee.as_ref().map(|holder| &holder.name)),
         head.waiting_since.map_or(Cell::NoNumber, Cell::Number),
         Cell::count(head.read.visitor),
         Cell::count(head.read.agent),
@@ -77,6 +73,18 @@ pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
         Cell::text(&head.preview),
         Cell::Number(head.at),
     ]
+}
+
+/// The values of `sql::TURN`: those of [`advance`], and what else may change.
+pub(super) fn turn(head: &Conversation, from: (u64, u64)) -> Row {
+    let mut row = advance(head, from);
+    row.extend([
+        Cell::maybe_text(head.visitor_name.as_deref()),
+        Cell::Word(head.status.as_str()),
+        Cell::maybe_text(head.assignee.as_ref().map(|holder| holder.id)),
+        Cell::maybe_text(head.assignee.as_ref().map(|holder| &holder.name)),
+    ]);
+    row
 }
 
 /// The values of `sql::LOCK_AGENTS` and `sql::LOADS`.

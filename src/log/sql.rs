@@ -1,17 +1,17 @@
 //! The SQL of appends: statements for many rows at once.
 //!
 //! A statement's text depends on its number of rows, and a text that was seen before is prepared already. So rows go in
-//! batches of a few fixed sizes.
+//! batches of a few fixed sizes. On the thread that has SQLite at hand, the same statement is carried out for one row after
+//! the other instead: there is no journey to save, and it takes two thirds of the time.
 
-use std::sync::{Arc, LazyLock};
-
-use sqlx::{
-    Any, AssertSqlSafe,
-    any::{AnyArguments, AnyRow},
-    query::Query,
+use std::{
+    cmp::Reverse,
+    sync::{Arc, LazyLock},
 };
 
-use super::{connection::Writer, engine::Dialect};
+use sqlx::{Any, AssertSqlSafe, Row as _, any::AnyArguments, query::Query};
+
+use super::{connection::Writer, engine::Dialect, pen::Told};
 
 /// The sizes of batches. The largest keeps the parameters (256 x 18) well under SQLite's limit of 32,766.
 const SIZES: [usize; 5] = [MOST_AT_ONCE, 64, 16, 4, 1];
@@ -64,6 +64,8 @@ pub(super) type Row = Vec<Cell>;
 pub(super) struct Bulk {
     sqlite: Texts,
     postgres: Texts,
+    /// Its simplest text for one row, in SQLite's dialect.
+    alone: Arc<str>,
 }
 
 type Texts = [Arc<str>; SIZES.len()];
@@ -71,11 +73,33 @@ type Texts = [Arc<str>; SIZES.len()];
 impl Bulk {
     /// `before`, then the rows' parameters, then `after`.
     pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
-        let texts = |dialect: Dialect| {
+        let text = |dialect: Dialect, size| {
             let (before, after) = (dialect.complete(before), dialect.complete(after));
-            SIZES.map(|size| format!("{before} {} {after}", parameters(dialect, size, columns)).into())
+            format!("{before} {} {after}", parameters(dialect, size, columns)).into()
         };
-        Self { sqlite: texts(Dialect::Sqlite), postgres: texts(Dialect::Postgres) }
+        let texts = |dialect| SIZES.map(|size| text(dialect, size));
+        let alone = text(Dialect::Sqlite, 1);
+        Self { sqlite: texts(Dialect::Sqlite), postgres: texts(Dialect::Postgres), alone }
+    }
+
+    /// Changes the conversations that are meant by `whose`, each by its row; `v` is the row, with these columns.
+    fn of_conversations(columns: &str, set: &str, whose: &str, returning: &str) -> Self {
+        let before = format!("WITH v ({columns}) AS (VALUES");
+        let after =
+            format!(") /*locked*/ UPDATE conversations SET {set} FROM v WHERE {whose} /*and locked*/ {returning}");
+        let mut names: Vec<_> = columns.split(", ").zip(1..).collect();
+        let many = Self::new(&before, names.len(), &after);
+        // The longest first: no name is then taken for another's beginning.
+        names.sort_by_key(|(name, _)| Reverse(name.len()));
+        let alone = format!("UPDATE conversations SET {set} WHERE {whose} {returning}");
+        let alone =
+            names.iter().fold(alone, |text, (name, place)| text.replace(&format!("v.{name}"), &format!("?{place}")));
+        Self { alone: alone.into(), ..many }
+    }
+
+    /// Its text for one row, in SQLite's dialect.
+    pub(super) fn alone(&self) -> &str {
+        &self.alone
     }
 
     /// Carries it out for all `rows`; returns how many rows of the table changed.
@@ -96,12 +120,14 @@ impl Bulk {
         &self,
         writer: &mut Writer,
         rows: impl IntoIterator<Item = &'r Row> + Send,
-    ) -> Result<Vec<AnyRow>, sqlx::Error> {
-        let mut fetched = Vec::new();
+    ) -> Result<Vec<Told>, sqlx::Error> {
+        let mut told = Vec::new();
         for (text, batch) in self.batches(writer.dialect(), &rows.into_iter().collect::<Vec<_>>()) {
-            fetched.extend(writer.fetch(query(text, batch)).await?);
+            for row in writer.fetch(query(text, batch)).await? {
+                told.push((row.try_get(0)?, if row.len() > 1 { row.try_get(1)? } else { 0 }));
+            }
         }
-        Ok(fetched)
+        Ok(told)
     }
 
     /// The rows in batches, with the text for each.
@@ -147,31 +173,43 @@ fn open(returning: &str) -> Bulk {
     )
 }
 
-/// A conversation goes on, if it is where it was expected, and whose.
-pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| advance(""));
+/// A conversation goes on, if it is where it was expected, and whose; it may get into other hands, or be closed.
+pub(super) static TURN: LazyLock<Bulk> = LazyLock::new(|| turn(""));
 
-/// As [`ADVANCE`]; returns the ids of those that went on.
-pub(super) static ADVANCE_AND_TELL: LazyLock<Bulk> = LazyLock::new(|| advance("RETURNING conversations.id AS id"));
+/// As [`TURN`]; returns the ids of those that went on.
+pub(super) static TURN_AND_TELL: LazyLock<Bulk> = LazyLock::new(|| turn("RETURNING conversations.id AS id"));
 
-fn advance(returning: &str) -> Bulk {
-    Bulk::new(
-        "WITH v (id, from_seq, from_desk_seq, visitor, visitor_name, status, seq, desk_seq, assignee, assignee_name, \
-         waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms) AS (VALUES",
-        16,
+/// As [`TURN`], where nothing but the counts and the preview changes: what indices hold is not touched.
+pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::of_conversations(
+        "id, from_seq, from_desk_seq, visitor, seq, desk_seq, waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms",
+        COUNTS,
+        EXPECTED,
+        "",
+    )
+});
+
+fn turn(returning: &str) -> Bulk {
+    Bulk::of_conversations(
+        "id, from_seq, from_desk_seq, visitor, seq, desk_seq, waiting_since_ms, read_visitor, read_agent, unread, preview, \
+         at_ms, visitor_name, status, assignee, assignee_name",
         &format!(
-            ") /*locked*/ UPDATE conversations SET visitor_name = v.visitor_name, status = v.status, seq = v.seq, \
-             desk_seq = v.desk_seq, assignee = v.assignee, assignee_name = v.assignee_name, \
-             waiting_since_ms = v.waiting_since_ms, \
-             read_visitor = CASE WHEN v.read_visitor > conversations.read_visitor THEN v.read_visitor \
-                 ELSE conversations.read_visitor END, \
-             read_agent = CASE WHEN v.read_agent > conversations.read_agent THEN v.read_agent \
-                 ELSE conversations.read_agent END, \
-             unread = v.unread, preview = v.preview, at_ms = v.at_ms \
-             FROM v WHERE conversations.id = v.id AND conversations.seq = v.from_seq \
-             AND conversations.desk_seq = v.from_desk_seq AND conversations.visitor = v.visitor /*and locked*/ {returning}"
+            "{COUNTS}, visitor_name = v.visitor_name, status = v.status, assignee = v.assignee, \
+             assignee_name = v.assignee_name"
         ),
+        EXPECTED,
+        returning,
     )
 }
+
+const COUNTS: &str = "seq = v.seq, desk_seq = v.desk_seq, waiting_since_ms = v.waiting_since_ms, \
+    read_visitor = CASE WHEN v.read_visitor > conversations.read_visitor THEN v.read_visitor \
+        ELSE conversations.read_visitor END, \
+    read_agent = CASE WHEN v.read_agent > conversations.read_agent THEN v.read_agent ELSE conversations.read_agent END, \
+    unread = v.unread, preview = v.preview, at_ms = v.at_ms";
+
+const EXPECTED: &str = "conversations.id = v.id AND conversations.seq = v.from_seq \
+    AND conversations.desk_seq = v.from_desk_seq AND conversations.visitor = v.visitor";
 
 /// Agents who are about to be given conversations, so that nobody else gives them any meanwhile.
 pub(super) static LOCK_AGENTS: LazyLock<Bulk> = LazyLock::new(|| {
@@ -194,16 +232,15 @@ pub(super) static LOADS: LazyLock<Bulk> = LazyLock::new(|| {
 
 /// Somebody read on, or a device got something.
 pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "WITH v (id, visitor, agent, to_visitor, to_agent) AS (VALUES",
-        5,
-        ") /*locked*/ UPDATE conversations SET \
-         read_visitor = CASE WHEN v.visitor > read_visitor THEN v.visitor ELSE read_visitor END, \
+    Bulk::of_conversations(
+        "id, visitor, agent, to_visitor, to_agent",
+        "read_visitor = CASE WHEN v.visitor > read_visitor THEN v.visitor ELSE read_visitor END, \
          read_agent = CASE WHEN v.agent > read_agent THEN v.agent ELSE read_agent END, \
          delivered_visitor = CASE WHEN v.to_visitor > delivered_visitor THEN v.to_visitor ELSE delivered_visitor END, \
          delivered_agent = CASE WHEN v.to_agent > delivered_agent THEN v.to_agent ELSE delivered_agent END, \
-         unread = CASE WHEN v.agent >= seq THEN 0 ELSE unread END \
-         FROM v WHERE conversations.id = v.id /*and locked*/",
+         unread = CASE WHEN v.agent >= seq THEN 0 ELSE unread END",
+        "conversations.id = v.id",
+        "",
     )
 });
 

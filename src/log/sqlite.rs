@@ -4,17 +4,21 @@ use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
+use rusqlite::{Connection, OpenFlags, ToSql, types::ToSqlOutput};
 use sqlx::{
     AnyConnection, AnyPool, ConnectOptions as _,
     any::{AnyConnectOptions, AnyPoolOptions},
-    error::ErrorKind,
 };
 
-use super::Error;
+use super::{
+    Error,
+    pen::Told,
+    sql::{Cell, Row},
+};
 
 /// The database's file in the data directory.
 const FILE: &str = "deskbell.db";
@@ -36,6 +40,8 @@ pub(super) const OWN_WORDS: &[(&str, &str)] = &[("/*clustered*/", "WITHOUT ROWID
 
 /// How long a read waits for a free connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
+/// How long a group waits while a command beside the server, or this server's other connection, writes.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The writer's pragmas.
 ///
@@ -62,6 +68,7 @@ const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192;
 /// A SQLite database in a data directory.
 #[derive(Clone, Debug)]
 pub(super) struct Sqlite {
+    file: PathBuf,
     options: AnyConnectOptions,
     pragmas: &'static str,
 }
@@ -80,7 +87,8 @@ impl Sqlite {
             // The name must outlive a power cut as well as the content does.
             File::open(&data_dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
         }
-        Ok(Self { options: options_of(&file, "")?, pragmas: WRITER_PRAGMAS })
+        let options = options_of(&file, "")?;
+        Ok(Self { file, options, pragmas: WRITER_PRAGMAS })
     }
 
     /// The database in the data directory, which must be there.
@@ -93,7 +101,7 @@ impl Sqlite {
 
     /// The file of a backup, empty yet.
     pub(super) fn backup(file: &Path) -> Result<Self, Error> {
-        Ok(Self { options: options_of(file, "")?, pragmas: BACKUP_PRAGMAS })
+        Ok(Self { file: file.to_owned(), options: options_of(file, "")?, pragmas: BACKUP_PRAGMAS })
     }
 
     /// A file that nobody changes, to be read.
@@ -109,6 +117,12 @@ impl Sqlite {
             return Err(Error::Unsupported(text.to_owned()));
         }
         Ok(())
+    }
+
+    /// Connects for writing on the caller's own thread.
+    pub(super) fn direct(&self) -> Result<Direct, Error> {
+        let connection = connect(&self.file).map_err(|error| Error::Unavailable(error.to_string()))?;
+        Ok(Direct { file: self.file.clone(), connection, unsettled: false })
     }
 
     /// Connects for writing.
@@ -137,8 +151,114 @@ impl Sqlite {
 }
 
 /// Whether the rows themselves are refused: a constraint.
-pub(super) fn is_about_data(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.kind() != ErrorKind::Other)
+pub(super) fn is_about_data(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+}
+
+/// A connection whose statements are carried out on the thread that asks for them. After any failure it is made good by the
+/// next use: rolled back, and if that does not help, opened anew. So a full disk needs no restart.
+#[derive(Debug)]
+pub(super) struct Direct {
+    file: PathBuf,
+    connection: Connection,
+    /// Something was begun and its end was not seen.
+    unsettled: bool,
+}
+
+impl Direct {
+    /// Begins a transaction. What the one before left open is rolled back first.
+    pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
+        self.roll_back();
+        // Fails, too, should a transaction still be open: nothing is ever written into someone else's.
+        if let Err(error) = self.say(BEGIN) {
+            tracing::warn!(%error, "the database's writing connection is opened anew");
+            self.connection = connect(&self.file)?;
+            self.say(BEGIN)?;
+        }
+        self.unsettled = true;
+        Ok(())
+    }
+
+    /// Ends the transaction: what was written in it is on the disk when this returns `Ok`.
+    pub(super) fn commit(&mut self) -> rusqlite::Result<()> {
+        self.say("COMMIT")?;
+        self.unsettled = false;
+        Ok(())
+    }
+
+    /// Gives the transaction up, if one is open.
+    pub(super) fn roll_back(&mut self) {
+        if std::mem::take(&mut self.unsettled) {
+            // An error says that nothing was open (a failed COMMIT may have rolled back by itself), or that the connection
+            // is no good; BEGIN will tell which.
+            drop(self.say("ROLLBACK"));
+        }
+    }
+
+    /// Carries out a statement without parameters.
+    pub(super) fn say(&mut self, text: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(text)?.raw_execute().map(drop)
+    }
+
+    /// Carries out a statement once for each row; returns how many rows of the table changed.
+    pub(super) fn run<'r>(&mut self, text: &str, rows: impl IntoIterator<Item = &'r Row>) -> rusqlite::Result<u64> {
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_none() {
+            return Ok(0);
+        }
+        let mut statement = self.connection.prepare_cached(text)?;
+        let mut changed = 0;
+        for row in rows {
+            bind(&mut statement, row)?;
+            changed += statement.raw_execute()? as u64;
+        }
+        Ok(changed)
+    }
+
+    /// Carries out a statement once for each row; returns the rows that it returns.
+    pub(super) fn fetch<'r>(
+        &mut self,
+        text: &str,
+        rows: impl IntoIterator<Item = &'r Row>,
+    ) -> rusqlite::Result<Vec<Told>> {
+        let mut statement = self.connection.prepare_cached(text)?;
+        let has_number = statement.column_count() > 1;
+        let mut told = Vec::new();
+        for row in rows {
+            bind(&mut statement, row)?;
+            let mut answers = statement.raw_query();
+            while let Some(answer) = answers.next()? {
+                told.push((answer.get(0)?, if has_number { answer.get(1)? } else { 0 }));
+            }
+        }
+        Ok(told)
+    }
+}
+
+fn bind(statement: &mut rusqlite::Statement<'_>, row: &Row) -> rusqlite::Result<()> {
+    for (place, cell) in row.iter().enumerate() {
+        statement.raw_bind_parameter(place + 1, cell)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Text(text) => text.to_sql(),
+            Self::Word(word) => word.to_sql(),
+            Self::Number(number) => number.to_sql(),
+            Self::NoText | Self::NoNumber => rusqlite::types::Null.to_sql(),
+        }
+    }
+}
+
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(LOCK_WAIT)?;
+    connection.execute_batch(WRITER_PRAGMAS)?;
+    Ok(connection)
 }
 
 /// The server's lock on the data directory; let go when dropped, and by the kernel when the process dies.

@@ -14,7 +14,9 @@ use super::{
     Append, AppendError, Error,
     connection::Writer,
     group::{Group, Waiting},
+    pen::{Pen, Trouble},
     rows, sql,
+    sqlite::Direct,
 };
 use crate::{
     domain::{Lane, Marks},
@@ -89,11 +91,18 @@ impl Pace {
 
 impl Queue {
     /// Starts the task. It ends with [`Queue::close`], or when nobody can hand it anything any more.
-    pub(super) fn start(writer: Arc<Mutex<Writer>>, tasks: &Tasks) -> Self {
+    pub(super) fn start(writer: Arc<Mutex<Writer>>, direct: Option<Direct>, tasks: &Tasks) -> Result<Self, Error> {
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let pace = Arc::<Pace>::default();
-        tasks.spawn(run(inbox, writer, Arc::clone(&pace)));
-        Self { jobs, pace }
+        let is_direct = direct.is_some();
+        let writing = run(inbox, (writer, direct), Arc::clone(&pace));
+        if is_direct {
+            let started = tasks.spawn_thread("deskbell-log", writing);
+            started.map_err(|error| Error::Unavailable(error.to_string()))?;
+        } else {
+            tasks.spawn(writing);
+        }
+        Ok(Self { jobs, pace })
     }
 
     /// See [`Pace::longest`].
@@ -163,7 +172,11 @@ fn is_dense(append: &Append) -> bool {
     last == (append.head.seq, append.head.desk_seq)
 }
 
-async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, pace: Arc<Pace>) {
+async fn run(
+    mut inbox: mpsc::Receiver<Job>,
+    (writer, mut direct): (Arc<Mutex<Writer>>, Option<Direct>),
+    pace: Arc<Pace>,
+) {
     let mut jobs = Vec::with_capacity(GROUP);
     let (mut closing, mut is_down) = (Vec::new(), false);
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
@@ -181,7 +194,11 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, pace: A
             }
         }
         pace.begin();
-        let failure = round.carry_out(&mut *writer.lock().await).await;
+        let mut writer = writer.lock().await;
+        // The lock is held either way: nothing else is written meanwhile.
+        let mut pen = direct.as_mut().map_or(Pen::Shared(&mut writer), Pen::Direct);
+        let failure = round.carry_out(&mut pen).await;
+        drop(writer);
         pace.end();
         // Once for each outage: there may be thousands of groups in it.
         if let (Some(error), false) = (&failure, is_down) {
@@ -189,6 +206,7 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, pace: A
         }
         is_down = failure.is_some();
     }
+    drop(direct);
     writer.lock().await.close().await;
     // Whoever waits for the end hears of it by the answers' end.
     drop(closing);
@@ -215,18 +233,18 @@ impl Round {
     }
 
     /// Writes all of it and tells everyone what came of it. Returns why it could not be written.
-    async fn carry_out(mut self, writer: &mut Writer) -> Option<String> {
+    async fn carry_out(mut self, pen: &mut Pen<'_>) -> Option<String> {
         let mut failure = None;
         if !self.group.is_empty() {
-            failure = carry_out_group(self.group, writer).await;
+            failure = carry_out_group(self.group, pen).await;
         }
         if !self.marked.is_empty() || !self.probes.is_empty() {
             let marks: Vec<_> = self.marks.iter().map(|(id, marks)| rows::mark(*id, *marks)).collect();
             let is_probed = !self.probes.is_empty();
             let mut tries = TRIES;
             let outcome = loop {
-                let outcome = note(&marks, is_probed, writer).await;
-                if !goes_again(&outcome, &mut tries, writer).await {
+                let outcome = note(&marks, is_probed, pen).await;
+                if !goes_again(&outcome, &mut tries, pen).await {
                     break outcome;
                 }
             };
@@ -242,17 +260,17 @@ impl Round {
 }
 
 /// Writes the appends in one transaction, or each in its own if the database refuses some of the rows.
-async fn carry_out_group(mut group: Group, writer: &mut Writer) -> Option<String> {
+async fn carry_out_group(mut group: Group, pen: &mut Pen<'_>) -> Option<String> {
     let mut tries = TRIES;
     let outcome = loop {
-        let outcome = enter(&mut group, writer).await;
-        if !goes_again(&outcome, &mut tries, writer).await {
+        let outcome = enter(&mut group, pen).await;
+        if !goes_again(&outcome, &mut tries, pen).await {
             break outcome;
         }
     };
-    if outcome.as_ref().is_err_and(|error| writer.engine().is_about_data(error)) {
+    if outcome.as_ref().is_err_and(Trouble::is_about_data) {
         tracing::error!("the database refused a group of appends; each is now written on its own");
-        group.commit_each(writer).await;
+        group.commit_each(pen).await;
         group.answer(None);
         return None;
     }
@@ -262,11 +280,11 @@ async fn carry_out_group(mut group: Group, writer: &mut Writer) -> Option<String
 }
 
 /// Cleans up after a failure. True when it came of others who write, and the same is worth another try.
-async fn goes_again(outcome: &Result<(), sqlx::Error>, tries: &mut u32, writer: &mut Writer) -> bool {
+async fn goes_again(outcome: &Result<(), Trouble>, tries: &mut u32, pen: &mut Pen<'_>) -> bool {
     let Err(error) = outcome else { return false };
-    writer.roll_back().await;
+    pen.roll_back().await;
     *tries = tries.saturating_sub(1);
-    if *tries == 0 || !writer.engine().is_conflict(error) {
+    if *tries == 0 || !error.is_conflict() {
         return false;
     }
     metrics::counter!("deskbell_commit_conflicts_total").increment(1);
@@ -274,25 +292,25 @@ async fn goes_again(outcome: &Result<(), sqlx::Error>, tries: &mut u32, writer: 
     true
 }
 
-async fn enter(group: &mut Group, writer: &mut Writer) -> Result<(), sqlx::Error> {
-    writer.begin().await?;
-    if !group.write(writer).await? {
+async fn enter(group: &mut Group, pen: &mut Pen<'_>) -> Result<(), Trouble> {
+    pen.begin().await?;
+    if !group.write(pen).await? {
         // Somebody's expectation was wrong. Begin again, and find out whose.
-        writer.roll_back().await;
-        writer.begin().await?;
-        group.write_found(writer).await?;
+        pen.roll_back().await;
+        pen.begin().await?;
+        group.write_found(pen).await?;
     }
     let started = Instant::now();
-    writer.commit().await?;
+    pen.commit().await?;
     metrics::histogram!("deskbell_commit_seconds").record(started.elapsed());
     Ok(())
 }
 
-async fn note(marks: &[sql::Row], is_probed: bool, writer: &mut Writer) -> Result<(), sqlx::Error> {
-    writer.begin().await?;
-    sql::MARK.run(writer, marks).await?;
+async fn note(marks: &[sql::Row], is_probed: bool, pen: &mut Pen<'_>) -> Result<(), Trouble> {
+    pen.begin().await?;
+    pen.run(&sql::MARK, marks).await?;
     if is_probed {
-        writer.change(sqlx::query("UPDATE probe SET written = written + 1 WHERE id = 1")).await?;
+        pen.say("UPDATE probe SET written = written + 1 WHERE id = 1").await?;
     }
-    writer.commit().await
+    pen.commit().await
 }
