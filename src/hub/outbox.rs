@@ -166,6 +166,12 @@ impl Outbox {
         poll_fn(|context| self.poll(context, |shelves| shelves.holds_something().then_some(()))).await;
     }
 
+    /// The session's task is at work and comes back to [`Outbox::ready`] or [`Outbox::take`] before it sleeps: until then it
+    /// need not be woken, least of all by itself.
+    pub fn rouse(&self) {
+        self.shelves.lock().waiting = None;
+    }
+
     /// What `found` finds; if nothing, the task is woken by the next change.
     fn poll<T>(&self, context: &Context<'_>, found: impl FnOnce(&Shelves) -> Option<T>) -> Poll<T> {
         let mut shelves = self.shelves.lock();

@@ -27,6 +27,7 @@ use super::{
     work::Work,
 };
 use crate::{
+    hub::outbox::Outbox,
     protocol::{
         MAX_BATCH,
         client::{ClientFrame, Command, ParseError},
@@ -136,7 +137,9 @@ impl Serving {
                 self.drained_at = Some(Instant::now() + spread(&self.context));
                 Ok(())
             }
-            outcome = current(&mut self.current), if self.current.is_some() => self.answer(socket, outcome).await,
+            outcome = current(&mut self.current, &self.person.stay.outbox), if self.current.is_some() => {
+                self.answer(socket, outcome).await
+            }
             () = self.person.stay.outbox.ready() => self.deliver(socket, None).await,
             () = &mut waits.timer => self.beat(socket).await,
             inbound = socket.receive(), if self.waiting.len() < BACKLOG => self.take_in(socket, inbound?).await,
@@ -337,11 +340,14 @@ pub(super) async fn may_not_go_on(person: &Person, token_ends: Instant) -> Endin
 }
 
 /// Goes on with the command that is being carried out. Cancel-safe: it stays where it is.
-async fn current(current: &mut Option<Current>) -> Outcome {
-    match current {
-        Some(current) => poll_fn(|wake| current.work.poll_outcome(wake)).await,
-        None => std::future::pending().await,
-    }
+async fn current(current: &mut Option<Current>, outbox: &Outbox) -> Outcome {
+    let Some(current) = current else { return std::future::pending().await };
+    poll_fn(|wake| {
+        // What it publishes comes to this session, too, which looks there next.
+        outbox.rouse();
+        current.work.poll_outcome(wake)
+    })
+    .await
 }
 
 /// A random moment within the reconnect window, so that not all clients come back at once.
