@@ -60,6 +60,13 @@ impl Desk {
         Ok(Arc::clone(&self.access(caller, id, &mut guard).await?.state))
     }
 
+    /// The conversation as the log has it, whatever is in memory.
+    async fn look_in_log(&self, caller: &Caller, id: ConversationId) -> Result<Arc<Conversation>, Failure> {
+        let mut guard = self.slots.lock(id, self.clock.ticks()).await;
+        *guard = None;
+        Ok(Arc::clone(&self.access(caller, id, &mut guard).await?.state))
+    }
+
     /// What a client at `since` missed of a lane, or the newest entries when it can't go on from there.
     ///
     /// Subscribe first, then call this: what is written meanwhile comes on both ways and is counted once by its `seq`.
@@ -71,7 +78,11 @@ impl Desk {
         budget: &mut Budget,
     ) -> Result<CaughtUp, Failure> {
         must_see(caller, lane)?;
-        let state = self.look(caller, id).await?;
+        let mut state = self.look(caller, id).await?;
+        if since.is_some_and(|since| since.epoch == state.epoch && since.seq > state.last_seq(lane)) {
+            // It has more than is known here: what other nodes wrote was not heard, and may not have been looked for.
+            state = self.look_in_log(caller, id).await?;
+        }
         let end = state.last_seq(lane);
         let position = since.filter(|since| since.epoch == state.epoch && since.seq <= end);
         if let Some(position) = position

@@ -23,10 +23,14 @@ impl Pair {
     }
 
     async fn start_with(limits: &[(&str, u64)]) -> Self {
-        let (redis, database) = (Redis::start().await, postgres::database());
+        Self::start_over(&postgres::database(), limits).await
+    }
+
+    async fn start_over(database: &str, limits: &[(&str, u64)]) -> Self {
+        let redis = Redis::start().await;
         let setup = || {
             let mut setup = Setup::new();
-            setup.text("database.url", &database).text("redis.url", &redis.url());
+            setup.text("database.url", database).text("redis.url", &redis.url());
             for (name, value) in limits {
                 setup.limit(name, *value);
             }

@@ -34,6 +34,8 @@ test("a visitor is blocked with a confirmation, is told only that there is no ch
   await page.getByRole("menuitem", { name: "Unblock visitor" }).click();
   await page.getByRole("dialog", { name: "Unblock visitor" }).getByRole("button", { name: "Unblock visitor" }).click();
   await expect(details.getByText("Blocked", { exact: true })).toBeHidden();
+  // Who did it is written down first; only then does it hold.
+  await expect(page.getByText(/can chat again/)).toBeVisible();
   await widget.page.reload();
   await widget.say("Sorry for that");
   await expect(grace.message("Sorry for that")).toBeVisible();

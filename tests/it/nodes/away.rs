@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Pair, is_seen, joined, left, status_in};
-use crate::support::until;
+use crate::support::{message, postgres::Cluster, until};
 
 /// How long a node counts after its last word, and how old that word may be when it dies.
 const LEASE: Duration = Duration::from_secs(15);
@@ -77,4 +77,40 @@ async fn a_node_that_stops_in_order_says_so() {
     is_seen(&pair.one, &account, "offline").await;
     assert!(stopped.elapsed() + Duration::from_secs(1) < LEASE, "as after any departure: {:?}", stopped.elapsed());
     visitor.rings("Hello").await;
+}
+
+#[tokio::test]
+async fn a_node_that_knows_less_than_who_comes_to_it_does_not_have_it_start_over() {
+    let cluster = Cluster::start(&[]);
+    let pair = Pair::start_over(&cluster.database(), &[]).await;
+    let account = pair.one.hire("Grace").await;
+    let mut visitor = pair.one.visitor().await;
+    let mut grace = pair.one.join(&account.token).await;
+    let chat = visitor.rings("Hello").await;
+    let elsewhere = pair.one.visitor().await.rings("Hello").await;
+    let epoch = grace.watches(&chat).await["epoch"].clone();
+    visitor.leave().await;
+    grace.leave().await;
+
+    // The first one hears nothing of what is said on the other, and when it can write again has not yet looked.
+    let mut alan = pair.one.agent("Alan").await;
+    pair.redis.signal("STOP").await;
+    let mut grace = pair.other.join(&account.token).await;
+    let last = grace.says(&chat, "Still there?").await;
+    cluster.stop();
+    assert_eq!(alan.refusal(message(&elsewhere, "Good day")).await, "unavailable");
+    let starting = tokio::task::spawn_blocking(move || {
+        cluster.start_again();
+        cluster
+    });
+    let there = json!([{"conversation": chat, "epoch": epoch, "seq": last}]);
+    let back = until("the database is back", || async {
+        let mut client = pair.one.socket().await;
+        let answer = client.answer_to(json!({"type": "connect", "token": account.token, "resume": there})).await;
+        (answer["type"] == "ok").then_some(answer)
+    })
+    .await;
+    assert_eq!(back["conversations"][0]["resumed"], true, "{back}");
+    pair.redis.signal("CONT").await;
+    drop(starting.await);
 }
