@@ -37,6 +37,8 @@ test("a visitor is blocked with a confirmation, is told only that there is no ch
   // Who did it is written down first; only then does it hold.
   await expect(page.getByText(/can chat again/)).toBeVisible();
   await widget.page.reload();
+  // Whoever writes before the thread is back begins another one.
+  await expect(widget.message(text)).toBeVisible();
   await widget.say("Sorry for that");
   await expect(grace.message("Sorry for that")).toBeVisible();
 });
