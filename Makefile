@@ -50,7 +50,7 @@ gen: setup ## write again what is generated from the code
 	@scripts/gen.sh
 
 .PHONY: bench
-bench: release ## the goals in short, each beside its yardstick (under five minutes, wants the machine for itself)
+bench: release ## the goals in short, each beside its yardstick (some minutes, wants the machine for itself)
 	@scripts/setup.sh cluster
 	cargo build --release --locked --package deskbell-load
 	target/release/deskbell-load run load/bench.toml
