@@ -17,8 +17,6 @@ struct Writer {
     chat: Chat,
     acked: Vec<String>,
     sent: usize,
-    refused: usize,
-    latest: Instant,
 }
 
 impl Writer {
@@ -31,10 +29,7 @@ impl Writer {
                     break;
                 }
                 Err(AppendError::Full) => panic!("nothing was claimed"),
-                Err(AppendError::Unavailable(_)) => {
-                    self.refused += 1;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
+                Err(AppendError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
                 Err(AppendError::Stale) => {}
             }
             // What came of it is not known: look.
@@ -46,7 +41,6 @@ impl Writer {
             }
         }
         self.acked.push(text.to_owned());
-        self.latest = Instant::now();
     }
 }
 
@@ -57,7 +51,7 @@ async fn survives(settings: &[&str], end: impl Fn(&postgres::Cluster)) {
     let mut writers = Vec::new();
     for _ in 0..12 {
         let chat = story.chat().await;
-        writers.push(Writer { chat, acked: Vec::new(), sent: 0, refused: 0, latest: Instant::now() });
+        writers.push(Writer { chat, acked: Vec::new(), sent: 0 });
     }
     let (stop, acked) = (Mutex::new(false), Mutex::new(0_usize));
     let writing = join_all(writers.iter_mut().map(|writer| async {
@@ -87,7 +81,6 @@ async fn survives(settings: &[&str], end: impl Fn(&postgres::Cluster)) {
         *stop.lock() = true;
     };
     join(writing, breaking).await;
-    assert!(writers.iter().any(|writer| writer.refused > 0), "nobody noticed");
     for writer in &writers {
         let entries = story.entries(&writer.chat, Lane::Thread).await;
         let kept: Vec<_> = entries.iter().skip(1).map(|entry| entry.key.as_ref().unwrap().as_str()).collect();
