@@ -3,7 +3,7 @@
 # neither used nor touched. Nothing of it is durable (fsync = off) unless the settings say so.
 #
 #   scripts/test-postgres.sh start FOLDER [SETTING=VALUE...]   made if it is missing; returns when it takes connections
-#   scripts/test-postgres.sh stop FOLDER
+#   scripts/test-postgres.sh stop FOLDER [MODE]                MODE as pg_ctl knows it: immediate (a crash; the default), fast
 #   scripts/test-postgres.sh database FOLDER NAME              makes an empty database
 #   scripts/test-postgres.sh while PID FOLDER                  started now, stopped and removed when process PID is gone;
 #                                                              FOLDER/ready is there when it takes connections
@@ -70,7 +70,7 @@ start() {
 }
 
 stop() {
-  (cd / && as_owner "$programs/pg_ctl" --pgdata "$folder/data" --silent --mode immediate stop >/dev/null 2>&1) || true
+  (cd / && as_owner "$programs/pg_ctl" --pgdata "$folder/data" --silent --mode "${1:-immediate}" stop >/dev/null 2>&1) || true
 }
 
 find_programs
@@ -81,7 +81,7 @@ case "${1:-}" in
     ;;
   stop)
     folder="$2"
-    stop
+    stop "${3:-}"
     ;;
   database)
     "$programs/createdb" --host "$2" --username deskbell "$3"

@@ -84,7 +84,7 @@ impl Pressure {
         if step != before {
             tracing::warn!(
                 step,
-                limit = LIMITS[usize::from(nearest)],
+                nearest_limit = LIMITS[usize::from(nearest)],
                 memory_bytes = used.memory_bytes,
                 open_files = used.open_files,
                 commit_ms = used.commit_ms,

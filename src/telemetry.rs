@@ -1,6 +1,7 @@
 //! Log lines and metrics. Nothing that a person typed goes into either.
 
 pub mod hot;
+pub mod sparing;
 
 use std::io::IsTerminal as _;
 

@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     /// Nodes of a cluster.
     #[arg(long, default_value_t = 2)]
     nodes: usize,
-    /// Messages a second. Short: 200, else 1,000.
+    /// Messages a second. Short: 200, else 1,000; a third of it while a fault holds everything back for seconds.
     #[arg(long)]
     rate: Option<f64>,
     /// Messages in all; a fault comes again until its share of them is said. Short: each fault once, else 1,000,000.
@@ -144,6 +144,21 @@ impl Fault {
         })
     }
 
+    /// How many hundredths of the rate the crowd has. What a fault holds back for half a minute must be written in the limit, beside what
+    /// comes then: at the whole rate that asks for a machine with many times the room.
+    const fn percent_of_rate(self) -> u64 {
+        match self {
+            Self::NodeFrozen
+            | Self::ClientToNodeLoss
+            | Self::NodeToClientLoss
+            | Self::PostgresRestarted
+            | Self::PostgresKilled
+            | Self::NodeToPostgresLoss
+            | Self::PostgresToNodeLoss => 30,
+            _ => 100,
+        }
+    }
+
     /// How long anybody may be without a session, where that is promised.
     fn away_limit(self) -> Option<Duration> {
         (self == Self::RollingRestart).then_some(Duration::from_secs(2))
@@ -189,13 +204,12 @@ pub(crate) async fn run(settings: &Settings, json: Option<&Path>, program: &Path
         bail!("{} can't be drilled on {shape:?}", fault.name());
     }
     settings.validate(&chosen)?;
-    let each = settings.each(chosen.len());
     let mut cluster = Cluster::start(Build { program, shape, wires: true, tls: true, pin: false, under: None }).await?;
     let ground = cluster.ground().await?;
     let mut rows = Vec::new();
-    for fault in chosen {
+    for fault in chosen.iter().copied() {
         remark(&format!("drill: {}", fault.name()));
-        let row = drill(&mut cluster, &ground, settings, fault, each).await;
+        let row = drill(&mut cluster, &ground, settings, fault, settings.messages_of(fault, &chosen)).await;
         let row = row.unwrap_or_else(|error| Row::broken(fault.name(), format!("{error:#}")));
         for line in row.remarks() {
             remark(&format!("  {line}"));
@@ -248,10 +262,21 @@ impl Settings {
         self.rate.unwrap_or(if self.short { 200.0 } else { 1000.0 })
     }
 
-    /// How many messages each of so many drills is to have, at least.
-    fn each(&self, drills: usize) -> u64 {
+    /// In the short form nothing is held back for long.
+    const fn percent_of_rate(&self, fault: Fault) -> u64 {
+        if self.short { 100 } else { fault.percent_of_rate() }
+    }
+
+    /// Messages a second of a drill's crowd.
+    fn rate_of(&self, fault: Fault) -> f64 {
+        self.rate() * whole(self.percent_of_rate(fault)) / 100.0
+    }
+
+    /// How many messages `fault` is to have, at least: of all, what its rate is of all rates.
+    fn messages_of(&self, fault: Fault, chosen: &[Fault]) -> u64 {
         let all = self.messages.unwrap_or(if self.short { 0 } else { 1_000_000 });
-        all.div_ceil(drills.max(1) as u64)
+        let percents: u64 = chosen.iter().map(|fault| self.percent_of_rate(*fault)).sum();
+        (all * self.percent_of_rate(fault)).div_ceil(percents)
     }
 
     fn crowd(&self, fault: Fault) -> CrowdSettings {
@@ -259,7 +284,7 @@ impl Settings {
         CrowdSettings {
             conversations: self.conversations.unwrap_or(scale.times(16, 100)),
             readers: 2,
-            rate: Some(self.rate()),
+            rate: Some(self.rate_of(fault)),
             seconds: 0.0,
             messages: None,
             bytes: 128,
@@ -285,6 +310,7 @@ async fn drill(cluster: &mut Cluster, ground: &Ground, settings: &Settings, faul
     let troubles = crowd.troubles();
     let (figures, verdict) = crowd.finish().await?;
     let mut row = Row::new(fault.name(), took, figures, converged, limit, away_limit);
+    row.talked_at(settings.rate_of(fault));
     row.remark(verdict.examples());
     match injected {
         Ok(more) => row.absorb(more),

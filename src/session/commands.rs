@@ -18,6 +18,7 @@ use crate::{
             Written as WrittenReply,
         },
     },
+    telemetry::sparing::Sparing,
     tokens::TokenError,
 };
 
@@ -56,11 +57,14 @@ pub(super) async fn carry_out(context: &Arc<Context>, person: &Person, command: 
         Command::Inbox(asked) => Box::pin(inbox(context, person, &asked)).await.map(Outcome::Reply),
         other => Box::pin(small(context, person, other)).await,
     };
-    outcome.unwrap_or_else(|failure| Outcome::Error(error_of(&failure)))
+    outcome.unwrap_or_else(|failure| Outcome::Error(error_of(context, &failure)))
 }
 
+/// Everybody who writes is refused while the log is away.
+static REFUSED: Sparing = Sparing::new();
+
 /// The failure as the client is told.
-fn error_of(failure: &Failure) -> server::Error {
+fn error_of(context: &Context, failure: &Failure) -> server::Error {
     let (code, retry_ms) = match failure {
         Failure::Refused(Refusal::BadRequest(_)) => (ErrorCode::BadRequest, None),
         Failure::Refused(Refusal::Forbidden(_)) => (ErrorCode::Forbidden, None),
@@ -68,7 +72,9 @@ fn error_of(failure: &Failure) -> server::Error {
         Failure::Refused(Refusal::Conflict(_)) => (ErrorCode::Conflict, None),
         Failure::Refused(Refusal::TooLarge(_)) => (ErrorCode::TooLarge, None),
         Failure::Unavailable(why) => {
-            tracing::warn!(%why, "refused for now: the log is not available");
+            if let Some(left_out) = REFUSED.turn(context.clock.ticks()) {
+                tracing::warn!(%why, left_out, "refused for now: the log is not available");
+            }
             let message = "messages can't be stored now; nothing was lost, try again".to_owned();
             return server::Error {
                 id: None,

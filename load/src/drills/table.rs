@@ -89,6 +89,11 @@ impl Row {
         self.failures.iter().chain(&self.remarks)
     }
 
+    /// How many messages a second were due.
+    pub(super) fn talked_at(&mut self, rate: f64) {
+        self.figures.set("rate", rate);
+    }
+
     fn count(&self, name: &str) -> f64 {
         self.figures.get(name).unwrap_or_default()
     }
@@ -97,7 +102,7 @@ impl Row {
         breaches.iter().map(|breach| self.count(breach.as_str())).sum()
     }
 
-    fn cells(&self) -> [String; 11] {
+    fn cells(&self) -> [String; 12] {
         use Breach::{Aborted, Disagreed, Duplicated, Foreign, Gap, Leaked, Lost, Reordered, Undelivered};
         let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
         [
@@ -105,6 +110,7 @@ impl Row {
             format!("{:.0}", self.count("rounds")),
             seconds(self.took),
             format!("{:.0}", self.count("acked")),
+            self.figures.get("rate").map_or_else(String::new, |rate| format!("{rate:.0}/s")),
             format!("{:.0}", self.sum(&[Lost, Undelivered])),
             format!("{:.0}", self.sum(&[Duplicated])),
             format!("{:.0}", self.sum(&[Reordered, Gap])),
@@ -127,8 +133,8 @@ impl Row {
     }
 }
 
-const HEADINGS: [&str; 11] =
-    ["fault", "rounds", "time", "messages", "lost", "doubled", "reordered", "wrong", "converged", "away", ""];
+const HEADINGS: [&str; 12] =
+    ["fault", "rounds", "time", "messages", "rate", "lost", "doubled", "reordered", "wrong", "converged", "away", ""];
 
 /// Prints the table and writes the JSON file; returns in words what failed.
 pub(super) fn conclude(rows: &[Row], json: Option<&Path>) -> Result<Vec<String>> {
