@@ -7,6 +7,7 @@
 //! Where there are several nodes, what one publishes reaches the sinks of those that want its topic, a little later and
 //! perhaps not at all: then they are told [`Message::Missed`] as soon as it is known, and look at the log.
 
+pub mod channel;
 mod redis;
 
 use std::{

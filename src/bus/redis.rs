@@ -6,7 +6,6 @@
 //! [`Message::Missed`] once it is over.
 
 mod backoff;
-mod channel;
 mod envelope;
 mod peers;
 mod publisher;
@@ -24,13 +23,12 @@ use redis::{Client, IntoConnectionInfo as _, ProtocolVersion};
 use tokio::sync::mpsc;
 
 use self::{
-    channel::Channel,
     envelope::Seal,
     publisher::{Outgoing, Publisher},
     shared::Shared,
     subscriber::Subscriber,
 };
-use super::{Local, Message, Topic};
+use super::{Local, Message, Topic, channel::Channel};
 use crate::{
     clock::Clock,
     ids::{NodeId, ProjectId},

@@ -9,8 +9,8 @@ use std::{
 use redis::{Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
 
-use super::{backoff::Backoff, channel::Channel, shared::Shared};
-use crate::bus::{Message, Topic};
+use super::{backoff::Backoff, shared::Shared};
+use crate::bus::{Message, Topic, channel::Channel};
 
 /// The most messages in one write.
 const BATCH: usize = 512;

@@ -10,10 +10,8 @@ use redis::{PushInfo, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    backoff::Backoff, channel::Channel, peers::BEAT_EVERY, publisher::Outgoing, shared::Shared, workers::Workers,
-};
-use crate::bus::Health;
+use super::{backoff::Backoff, peers::BEAT_EVERY, publisher::Outgoing, shared::Shared, workers::Workers};
+use crate::bus::{Health, channel::Channel};
 
 /// The most channels in one command.
 const BATCH: usize = 512;

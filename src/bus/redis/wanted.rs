@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::channel::Channel;
+use crate::bus::channel::Channel;
 use crate::ids::ProjectId;
 
 /// The channels that are wanted.

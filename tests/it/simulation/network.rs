@@ -10,9 +10,9 @@ use std::{
 };
 
 use deskbell::{
-    bus::{Bus, Health, Link, Local, Message, Source, Topic},
+    bus::{Bus, Health, Link, Local, Message, Source, Topic, channel::Channel},
     clock::Millis,
-    ids::{ConversationId, NodeId, ProjectId},
+    ids::{NodeId, ProjectId},
 };
 use parking_lot::Mutex;
 
@@ -20,37 +20,6 @@ use parking_lot::Mutex;
 const DEAF_AFTER_MS: Millis = 5_000;
 /// After how long it notices that it does not hear another one.
 const SILENT_AFTER_MS: Millis = 3_000;
-
-/// What is subscribed to: as in `bus/redis/channel.rs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Channel {
-    Conversation(ConversationId),
-    Project(ProjectId),
-    All,
-}
-
-impl Channel {
-    const fn of(topic: Topic) -> Self {
-        match topic {
-            Topic::Thread(conversation) | Topic::Desk(conversation) => Self::Conversation(conversation),
-            Topic::Inbox(project)
-            | Topic::Staff(project)
-            | Topic::Lobby(project)
-            | Topic::Visitor(project, _)
-            | Topic::Agent(project, _)
-            | Topic::Nodes(project) => Self::Project(project),
-            Topic::Control => Self::All,
-        }
-    }
-
-    const fn topic(self) -> Topic {
-        match self {
-            Self::Conversation(conversation) => Topic::Thread(conversation),
-            Self::Project(project) => Topic::Inbox(project),
-            Self::All => Topic::Control,
-        }
-    }
-}
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +201,7 @@ impl Network {
         end.subscribed.insert(channel);
         let local = Arc::clone(&end.local);
         drop(state);
-        local.missed(channel.topic());
+        channel.topic().into_iter().for_each(|topic| local.missed(topic));
     }
 
     /// Nobody wants these any more.
@@ -292,8 +261,8 @@ impl Network {
         end.subscribed = end.wanted.keys().copied().collect();
         let (local, missed) = (Arc::clone(&end.local), end.subscribed.clone());
         drop(state);
-        for channel in missed {
-            local.missed(channel.topic());
+        for topic in missed.into_iter().filter_map(Channel::topic) {
+            local.missed(topic);
         }
         local.set_health(Health::Listening);
     }

@@ -1,15 +1,13 @@
-//! Which topics share a channel of Redis, and what it is called there.
+//! Which topics share a channel between nodes, and what it is called in Redis.
 
 use std::fmt::Write as _;
 
-use crate::{
-    bus::Topic,
-    ids::{ConversationId, NodeId, ProjectId},
-};
+use super::Topic;
+use crate::ids::{ConversationId, NodeId, ProjectId};
 
-/// A channel of Redis. Few enough to subscribe to, small enough not to hear much that nobody here wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Channel {
+/// What a node subscribes to. Few enough to subscribe to, small enough not to hear much that nobody here wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
     /// Both lanes of a conversation.
     Conversation(ConversationId),
     /// What concerns a project's agents and visitors.
@@ -22,7 +20,7 @@ pub(super) enum Channel {
 
 impl Channel {
     /// The channel that carries `topic`.
-    pub(super) const fn of(topic: Topic) -> Self {
+    pub const fn of(topic: Topic) -> Self {
         match topic {
             Topic::Thread(conversation) | Topic::Desk(conversation) => Self::Conversation(conversation),
             Topic::Inbox(project)
@@ -36,7 +34,7 @@ impl Channel {
     }
 
     /// The topic that stands for all of the channel in [`crate::bus::Message::Missed`].
-    pub(super) const fn topic(self) -> Option<Topic> {
+    pub const fn topic(self) -> Option<Topic> {
         match self {
             Self::Conversation(conversation) => Some(Topic::Thread(conversation)),
             Self::Project(project) => Some(Topic::Inbox(project)),
