@@ -20,7 +20,7 @@ const CATCH_UP: u64 = 300;
 
 impl Desk {
     /// The conversation behind `guard`, if the caller may see it. Read from the log at first, and when it is known that
-    /// another node wrote.
+    /// something else may stand there.
     pub(super) async fn access<'g>(
         &self,
         caller: &Caller,
@@ -29,13 +29,14 @@ impl Desk {
     ) -> Result<&'g mut Loaded, Failure> {
         let is_doubtful = match &**guard {
             None => false,
-            Some(loaded) => loaded.is_behind() || !may_see(caller, &loaded.state),
+            Some(loaded) => loaded.is_behind() || loaded.is_unsure() || !may_see(caller, &loaded.state),
         };
         if is_doubtful {
             self.freshen(caller, id, guard).await;
         }
-        if guard.is_none() {
+        if guard.as_ref().is_none_or(Loaded::is_unsure) {
             let Some(read) = self.log.load(caller.project, id).await? else {
+                **guard = None;
                 self.slots.forget_missing(id);
                 return Err(Refusal::NotFound.into());
             };
@@ -126,7 +127,7 @@ impl Desk {
     }
 }
 
-fn may_see(caller: &Caller, state: &Conversation) -> bool {
+pub(super) fn may_see(caller: &Caller, state: &Conversation) -> bool {
     let own = match &caller.actor {
         Actor::Visitor { id, .. } => state.visitor == *id,
         Actor::Agent { .. } | Actor::Routing => true,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Caller, Desk, Failure};
+use super::{Caller, Desk, Failure, fresh::may_see};
 use crate::{
     domain::{Conversation, Entry, Lane, Refusal, Status, access::Actor},
     ids::{AgentId, ConversationId},
@@ -53,8 +53,12 @@ impl Desk {
     /// The conversation as it is, if the caller may see it.
     pub async fn look(self: &Arc<Self>, caller: &Caller, id: ConversationId) -> Result<Arc<Conversation>, Failure> {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
-        // What is in memory can be looked at while the log is down.
-        if !self.log_down.load(Ordering::Relaxed) {
+        if self.log_down.load(Ordering::Relaxed) {
+            // What is in memory can be looked at meanwhile.
+            if let Some(loaded) = guard.as_ref().filter(|loaded| may_see(caller, &loaded.state)) {
+                return Ok(Arc::clone(&loaded.state));
+            }
+        } else {
             self.freshen(caller, id, &mut guard).await;
         }
         Ok(Arc::clone(&self.access(caller, id, &mut guard).await?.state))
@@ -63,7 +67,9 @@ impl Desk {
     /// The conversation as the log has it, whatever is in memory.
     async fn look_in_log(&self, caller: &Caller, id: ConversationId) -> Result<Arc<Conversation>, Failure> {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
-        *guard = None;
+        if let Some(loaded) = guard.as_mut() {
+            loaded.doubt();
+        }
         Ok(Arc::clone(&self.access(caller, id, &mut guard).await?.state))
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Loaded {
     pub(super) last_at: Millis,
     /// How far it is known to have come on other nodes.
     reached: Position,
+    /// What was handed to the log may stand there or not: nobody said.
+    is_unsure: bool,
 }
 
 impl Loaded {
@@ -48,9 +50,19 @@ impl Loaded {
         self.reached = (self.reached.0.max(seq), self.reached.1.max(desk_seq));
     }
 
+    /// Whether only the log can tell how it is. Until it can be asked, this is what was known last.
+    pub(super) const fn is_unsure(&self) -> bool {
+        self.is_unsure
+    }
+
+    /// It may be otherwise in the log.
+    pub(super) const fn doubt(&mut self) {
+        self.is_unsure = true;
+    }
+
     /// It is where the log is.
     pub(super) const fn is_fresh(&mut self) {
-        self.reached = (0, 0);
+        (self.reached, self.is_unsure) = ((0, 0), false);
     }
 
     /// Somebody got or read something, on whatever node.
@@ -96,7 +108,8 @@ impl Slots {
         let hashes = read.keys.iter().map(|known| (self.hash(known.sender, &known.key), (known.lane, known.seq)));
         let keys = hashes.collect();
         let dirty = self.dirty.lock().get(&read.state.id).copied();
-        let mut loaded = Loaded { state: Arc::new(read.state), keys, last_at: read.last_at, reached: (0, 0) };
+        let (state, last_at) = (Arc::new(read.state), read.last_at);
+        let mut loaded = Loaded { state, keys, last_at, reached: (0, 0), is_unsure: false };
         // What is about to be written down is not forgotten because another node wrote meanwhile.
         loaded.has_marks(dirty.unwrap_or_default());
         loaded
@@ -104,7 +117,8 @@ impl Slots {
 
     /// A conversation that is just being opened.
     pub(super) fn fresh(state: Conversation) -> Loaded {
-        Loaded { last_at: state.at, state: Arc::new(state), keys: HashMap::new(), reached: (0, 0) }
+        let (last_at, state) = (state.at, Arc::new(state));
+        Loaded { state, keys: HashMap::new(), last_at, reached: (0, 0), is_unsure: false }
     }
 
     /// Where the entry with this sender and key may stand.

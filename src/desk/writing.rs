@@ -121,8 +121,10 @@ impl Desk {
                     self.reload(caller, id, &mut guard).await;
                 }
                 Err(AppendError::Unavailable(why)) => {
-                    // Whether it was written is not known for sure: read it anew.
-                    *guard = None;
+                    // Whether it was written is not known for sure: to be read anew, as soon as that can be done.
+                    if let Some(loaded) = guard.as_mut() {
+                        loaded.doubt();
+                    }
                     return Err(self.log_failed(why));
                 }
             }

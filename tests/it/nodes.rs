@@ -2,6 +2,7 @@
 
 mod assigning;
 mod away;
+mod degraded;
 mod revoking;
 mod talking;
 

@@ -117,7 +117,7 @@ impl Cluster {
 
     /// Stops it in order, cutting connections.
     pub(crate) fn stop(&self) {
-        self.script("stop", &[]);
+        self.script("stop", &["fast"]);
     }
 
     /// Starts it again after a kill or stop.
