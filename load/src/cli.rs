@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{chat, crowd, drills, fanout, handshake, idle, mixed, report::Condition, soak, storm, target::Options};
+use crate::{
+    chat, crowd, drills, fanout, growth, handshake, idle, mixed, report::Condition, soak, start, storm, target::Options,
+};
 
 /// What a Deskbell server bears, measured against the limit of its own stack. Every run with messages is also a
 /// correctness run: a message lost, duplicated, reordered or foreign makes it fail.
@@ -48,12 +50,21 @@ pub(crate) struct Against {
     pub(crate) baseline_only: bool,
 }
 
+impl Against {
+    /// Whether the baseline is measured.
+    pub(crate) const fn wants_baseline(self) -> bool {
+        self.with_baseline || self.baseline_only
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Time to start, and memory of an empty server.
+    /// Time to start, and memory of an empty server; also on a long log after a kill.
     Start {
         #[command(flatten)]
         target: Options,
+        #[command(flatten)]
+        settings: start::Settings,
     },
     /// Sessions that say nothing: memory, CPU and heartbeats of each.
     Idle {
@@ -75,6 +86,13 @@ pub(crate) enum Command {
         /// Measure this server in the same run, too: a folder of `load/peers`. May be given several times.
         #[arg(long = "peer", value_name = "FOLDER", conflicts_with_all = ["tls", "baseline_only"])]
         peers: Vec<PathBuf>,
+    },
+    /// The same rate of messages over ever more conversations: does one cost more where there are many?
+    Growth {
+        #[command(flatten)]
+        target: Options,
+        #[command(flatten)]
+        settings: growth::Settings,
     },
     /// A realistic day on a clock that runs fast: visitors come, look around, ask, go; agents answer, hand over, close.
     Mixed {
@@ -135,6 +153,15 @@ pub(crate) enum Command {
         /// The file: `[[step]]` with `command = "chat"` and its options, `[[step.goal]]` with what is to be reached.
         file: PathBuf,
     },
+    /// Hold sessions as the standard input says: what `idle --processes` starts.
+    #[command(hide = true)]
+    Herd {
+        #[command(flatten)]
+        target: Options,
+        /// The most sessions.
+        #[arg(long)]
+        sessions: usize,
+    },
     /// Serve as the yardstick: relay frames between pairs of sockets, and nothing else.
     Baseline {
         /// Where to listen; the address is printed.
@@ -153,14 +180,16 @@ impl Command {
     /// What the command measures, if it measures.
     pub(crate) fn target(&self) -> Option<&Options> {
         match self {
-            Self::Start { target }
+            Self::Start { target, .. }
             | Self::Idle { target, .. }
             | Self::Chat { target, .. }
+            | Self::Growth { target, .. }
             | Self::Fanout { target, .. }
             | Self::Handshake { target, .. }
             | Self::Check { target, .. }
             | Self::Mixed { target, .. }
             | Self::Soak { target, .. }
+            | Self::Herd { target, .. }
             | Self::Storm { target, .. } => Some(target),
             Self::Drills { .. } | Self::Run { .. } | Self::Baseline { .. } => None,
         }

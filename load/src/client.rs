@@ -1,6 +1,6 @@
 //! The client side: dialling from several source addresses, and one session's questions and answers.
 
-use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, io, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use deskbell::protocol::{
@@ -18,6 +18,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
+    relay::Dialect,
     scan::{self, Line},
     stream::Stream,
 };
@@ -73,38 +74,53 @@ enum Tls {
     Own(Arc<[TlsConnector]>),
 }
 
-/// How a server that only relays wants texts wrapped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// A frame each.
-    #[default]
-    Plain,
-    /// Socket.IO's event `m`.
-    SocketIo,
+/// Over how many source addresses sockets are spread: 127.0.N.1, 127.0.N.2 ... Each has some 28,000 ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sources {
+    count: u8,
+    network: u8,
 }
 
-impl Dialect {
-    const fn path(self) -> &'static str {
-        match self {
-            Self::Plain => "/v1/ws",
-            Self::SocketIo => "/socket.io/?EIO=4&transport=websocket",
-        }
+impl Sources {
+    /// So many.
+    pub(crate) const fn of(count: u8) -> Self {
+        Self { count, network: 1 }
     }
 
-    /// A frame that says `text`, which needs no escaping.
-    pub(crate) fn wrap(self, text: String) -> String {
-        match self {
-            Self::Plain => text,
-            Self::SocketIo => format!("42[\"m\",\"{text}\"]"),
-        }
+    /// The system chooses.
+    pub(crate) const fn one() -> Self {
+        Self::of(1)
     }
 
-    /// What a frame says; `None` for those of the dialect itself.
-    pub(crate) fn unwrap(self, frame: &str) -> Option<&str> {
-        match self {
-            Self::Plain => Some(frame),
-            Self::SocketIo => frame.strip_prefix("42[\"m\",\"")?.strip_suffix("\"]"),
+    /// As many, in another network.
+    pub(crate) const fn in_network(self, network: u8) -> Self {
+        Self { network, ..self }
+    }
+
+    /// Where the `index`th socket comes from, if that is not left to the system.
+    fn address(self, index: usize) -> Option<SocketAddr> {
+        let last = 1 + u8::try_from(index % usize::from(self.count)).ok()?;
+        (self != Self::one()).then(|| SocketAddr::from(([127, 0, self.network, last], 0)))
+    }
+}
+
+impl fmt::Display for Sources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.count, self.network)
+    }
+}
+
+impl FromStr for Sources {
+    type Err = anyhow::Error;
+
+    /// Reads `8`, or `8@3` for those of 127.0.3.0/24.
+    fn from_str(text: &str) -> Result<Self> {
+        let (count, network) = text.split_once('@').unwrap_or((text, "1"));
+        let sources = Self::of(count.parse()?).in_network(network.parse()?);
+        if sources.count == 0 || sources.count == u8::MAX {
+            bail!("a network has 1 to 254 source addresses");
         }
+        Ok(sources)
     }
 }
 
@@ -115,18 +131,17 @@ pub(crate) struct Dialer {
     pub(crate) dialect: Dialect,
     tls: Tls,
     buffers: Buffers,
-    /// Over how many source addresses sockets are spread.
-    sources: u8,
+    sources: Sources,
 }
 
 impl Dialer {
     /// `ca` is the certificate (PEM) that a TLS endpoint is checked against.
-    pub(crate) fn new(endpoint: Endpoint, ca: Option<&str>, buffers: Buffers, sources: u8) -> Result<Self> {
+    pub(crate) fn new(endpoint: Endpoint, ca: Option<&str>, buffers: Buffers, sources: Sources) -> Result<Self> {
         Self::to_any(&[endpoint], ca, buffers, sources)
     }
 
     /// To all nodes of a cluster: each socket goes to one of them by chance.
-    pub(crate) fn to_any(nodes: &[Endpoint], ca: Option<&str>, buffers: Buffers, sources: u8) -> Result<Self> {
+    pub(crate) fn to_any(nodes: &[Endpoint], ca: Option<&str>, buffers: Buffers, sources: Sources) -> Result<Self> {
         if nodes.is_empty() || nodes.iter().any(|node| node.tls != nodes[0].tls) {
             bail!("nodes are needed, all of them with TLS or none");
         }
@@ -135,7 +150,7 @@ impl Dialer {
             (true, Some(pem)) => Tls::Shared(Arc::new(client_config(pem)?)),
             (true, None) => bail!("wss:// needs --ca FILE: the certificate to check the server against"),
         };
-        Ok(Self { endpoints: nodes.into(), dialect: Dialect::Plain, tls, buffers, sources: sources.max(1) })
+        Ok(Self { endpoints: nodes.into(), dialect: Dialect::Plain, tls, buffers, sources })
     }
 
     /// The same, to a server that speaks so.
@@ -205,9 +220,9 @@ impl Dialer {
     async fn stream_to(&self, to: SocketAddr, index: usize) -> Result<Stream> {
         let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.map_err(|error| explain(error, to))?;
-        if let (SocketAddr::V4(_), true) = (to, to.ip().is_loopback() && self.sources > 1) {
-            let last = 1 + u8::try_from(index % usize::from(self.sources)).unwrap_or_default();
-            socket.bind(SocketAddr::from(([127, 0, 1, last], 0))).map_err(|error| explain(error, to))?;
+        let source = self.sources.address(index).filter(|_| to.is_ipv4() && to.ip().is_loopback());
+        if let Some(source) = source {
+            socket.bind(source).map_err(|error| explain(error, to))?;
         }
         let stream = socket.connect(to).await.map_err(|error| explain(error, to))?;
         stream.set_nodelay(true)?;

@@ -17,7 +17,7 @@ use self::{
     redis::Redis,
 };
 use crate::{
-    client::{Buffers, Dialer, Endpoint},
+    client::{Buffers, Dialer, Endpoint, Sources},
     crowd::Ground,
     procfs::Readings,
     spawn::{Authority, Mint},
@@ -97,7 +97,7 @@ impl Cluster {
     }
 
     fn dialer(&self, nodes: impl Iterator<Item = Endpoint>, buffers: Buffers) -> Result<Dialer> {
-        Dialer::to_any(&nodes.collect::<Vec<_>>(), self.ca(), buffers, 8)
+        Dialer::to_any(&nodes.collect::<Vec<_>>(), self.ca(), buffers, Sources::of(8))
     }
 
     /// The certificate (PEM) that nodes with TLS are checked against.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     check::Fault,
-    client::{Buffers, Endpoint},
+    client::{Buffers, Endpoint, Sources},
     fake::{self, Breach},
 };
 
@@ -21,7 +21,7 @@ const SHORT: Settings = Settings {
 async fn against(breach: Breach, settings: &Settings) -> Figures {
     let nodes = fake::start_nodes(breach, 2).await;
     let nodes: Vec<_> = nodes.into_iter().map(|address| Endpoint { tls: false, address }).collect();
-    let dialer = Dialer::to_any(&nodes, None, Buffers::TALKING, 1).unwrap();
+    let dialer = Dialer::to_any(&nodes, None, Buffers::TALKING, Sources::one()).unwrap();
     let mint = |project: usize| {
         let visitors = (0..settings.conversations).map(|number| format!("visitor.{project}.{number}")).collect();
         Mint::ready_made(visitors, vec![format!("agent.{project}")])
@@ -97,7 +97,8 @@ async fn at_a_fixed_rate_as_many_are_sent_as_planned() {
 #[tokio::test]
 async fn a_crowd_is_calm_when_nothing_is_late() {
     let nodes = fake::start_nodes(Breach::DropForAgent(5), 1).await;
-    let dialer = Dialer::new(Endpoint { tls: false, address: nodes[0] }, None, Buffers::TALKING, 1).unwrap();
+    let dialer =
+        Dialer::new(Endpoint { tls: false, address: nodes[0] }, None, Buffers::TALKING, Sources::one()).unwrap();
     let mint =
         |project: usize| Mint::ready_made(vec![format!("visitor.{project}.0")], vec![format!("agent.{project}")]);
     let ground = Ground { dialer, mints: (0..PROJECTS).map(mint).collect() };

@@ -52,6 +52,8 @@ pub(crate) enum Breach {
     HeadAbroad(u64),
     /// Lets everybody read everything.
     OpenDoors,
+    /// Lets no more than so many sessions in.
+    Full(u64),
     /// No breach: what other nodes' readers get comes so many milliseconds later.
     SlowBus(u64),
 }
@@ -87,6 +89,7 @@ struct State {
     /// Agents who follow the inbox: project, who it is, its socket.
     inboxes: Vec<(String, String, mpsc::Sender<Post>)>,
     deliveries: u64,
+    sessions: u64,
     /// At which node somebody writes just now.
     at_node: usize,
 }
@@ -186,7 +189,13 @@ impl Session {
             }
         }
         Some(match kind {
-            "connect" => self.connect(command, state),
+            "connect" => {
+                state.sessions += 1;
+                match breach {
+                    Breach::Full(most) if state.sessions > most => refusal(&id, "unavailable"),
+                    _ => self.connect(command, state),
+                }
+            }
             "open" => {
                 let new = ConversationId::generate();
                 let (project, owner) = (self.project().to_owned(), self.token.clone());

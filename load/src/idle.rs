@@ -1,194 +1,302 @@
 //! `idle`: sessions that are there and say nothing. What does one cost?
+//!
+//! A process has only so many descriptors, so a large herd is held by several: each with a server of its own and, beside it, a
+//! process of this program that holds its part ([`member`]) and is driven from here.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+mod flock;
+mod lean;
+mod member;
 
-use anyhow::{Context as _, Result, bail};
-use deskbell::tasks::Tasks;
-use futures_util::{StreamExt as _, stream};
+use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::member::obey;
+use self::{flock::Flock, member::Members};
 use crate::{
     charts::{Axis, Chart, Scale},
-    client::{Buffers, Dialer, Link},
-    flights::Meter,
-    pair::{Pair, Talk},
+    cli::Against,
     procfs,
-    report::{Figures, progress, remark, whole},
-    scan::{self, Line},
-    target::{Target, Tokens},
+    report::{Figures, SESSIONS_MISSING, progress, remark, whole},
+    target::{Options, Target},
 };
 
-/// How many sessions are set up at once.
-const SETUPS_AT_ONCE: usize = 64;
 /// Time for the server to forget what only the set-up needed.
 const SETTLING: Duration = Duration::from_secs(2);
 
 /// How to be idle.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Settings {
     /// Sessions to hold.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) sessions: usize,
+    /// Start so many servers, each with its own part of the sessions and a process of this program to hold them: for more
+    /// than one process has descriptors for.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) processes: usize,
     /// Points of the growth curve: figures are also taken at so many equal parts.
     #[arg(long, default_value_t = 1)]
     pub(crate) steps: usize,
-    /// Seconds to hold them. More than 35 see every session's heartbeat.
+    /// Points of the growth curve by name, as in `1000,10000,100000`, instead of equal parts.
+    #[arg(long, value_delimiter = ',', conflicts_with = "steps")]
+    pub(crate) at: Vec<usize>,
+    /// Seconds to hold them, at each point of the curve. More than 35 see every session's heartbeat.
     #[arg(long, default_value_t = 5.0)]
     pub(crate) seconds: f64,
 }
 
 impl Settings {
-    pub(crate) fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self, target: &Options, against: Against) -> Result<()> {
         if self.steps == 0 || self.steps > self.sessions {
             bail!("--steps must be 1 to --sessions");
         }
-        procfs::require_descriptors(self.sessions as u64)?;
-        procfs::require_memory(self.sessions as u64)
+        if self.processes == 0 || self.processes > member::MOST || self.processes > self.sessions {
+            bail!("--processes must be 1 to {} and at most --sessions", member::MOST);
+        }
+        if self.processes > 1 && (!target.starts_one_server() || against.wants_baseline()) {
+            bail!("with --processes each has a server of its own: leave out --url, --cluster and the baseline");
+        }
+        let each = self.sessions.div_ceil(self.processes) as u64;
+        procfs::require_descriptors(each).map_err(|error| match member::enough_for(self.sessions) {
+            Some(processes) if target.starts_one_server() => {
+                error.context(format!("one process can't hold {each} sessions; several can: --processes {processes}"))
+            }
+            _ => error,
+        })
+    }
+
+    /// At how many sessions figures are taken; the last one is all of them.
+    fn points(&self) -> Vec<usize> {
+        let mut points = match self.at.as_slice() {
+            [] => (1..=self.steps).map(|step| self.sessions * step / self.steps).collect(),
+            named => named.to_vec(),
+        };
+        points.push(self.sessions);
+        points.retain(|point| *point > 0 && *point <= self.sessions);
+        points.sort_unstable();
+        points.dedup();
+        points
     }
 }
 
-/// What the sessions have seen.
-#[derive(Default)]
-struct Counts {
-    pings: AtomicU64,
-    ended: AtomicU64,
+/// What sessions take at one moment: of one server and its clients, or of all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Standing {
+    held: u64,
+    server_rss: u64,
+    server_cpu_us: u64,
+    server_descriptors: u64,
+    harness_rss: u64,
+    harness_cpu_us: u64,
+    pings: u64,
+    ended: u64,
+}
+
+impl std::iter::Sum for Standing {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            held: sum.held + one.held,
+            server_rss: sum.server_rss + one.server_rss,
+            server_cpu_us: sum.server_cpu_us + one.server_cpu_us,
+            server_descriptors: sum.server_descriptors + one.server_descriptors,
+            harness_rss: sum.harness_rss + one.harness_rss,
+            harness_cpu_us: sum.harness_cpu_us + one.harness_cpu_us,
+            pings: sum.pings + one.pings,
+            ended: sum.ended + one.ended,
+        })
+    }
+}
+
+/// All sessions, wherever they are.
+enum Herd<'a> {
+    /// In this process.
+    Here(Flock<'a>),
+    /// In several.
+    Apart(Members),
+}
+
+impl Herd<'_> {
+    /// Sets up sessions until there are so many; says why if it comes no further.
+    async fn fill(&mut self, until: usize) -> Result<Option<String>> {
+        match self {
+            Self::Here(flock) => {
+                flock.fill(until, |done| progress(&format!("{done} of {until} sessions set up"))).await
+            }
+            Self::Apart(members) => members.fill(until).await,
+        }
+    }
+
+    async fn look(&mut self) -> Result<Standing> {
+        match self {
+            Self::Here(flock) => flock.look(),
+            Self::Apart(members) => members.look().await,
+        }
+    }
 }
 
 /// Holds sessions against a server and returns what one costs.
-pub(crate) async fn run(target: &Target, settings: Settings) -> Result<Figures> {
-    let dialer = target.dialer(Buffers::IDLE)?;
-    let tokens = target.tokens(settings.sessions, 0).await?;
-    let (tasks, counts) = (Tasks::new(), Arc::new(Counts::default()));
-    let empty = target.read().context("failed to read the server's memory: give its --pid (own user, this machine)")?;
-    let kernel = procfs::kernel_bytes();
+pub(crate) async fn run(target: &Target, settings: &Settings) -> Result<Figures> {
+    let mut herd = Herd::Here(Flock::gather(target, settings.sessions).await?);
+    let figures = measure(&mut herd, settings).await;
+    if let Herd::Here(flock) = herd {
+        flock.scatter().await;
+    }
+    figures
+}
 
-    let mut figures = Figures::default();
-    figures.set("empty_rss_mb", whole(empty.rss) / 1e6);
-    let (began, mut held, mut growth) = (Instant::now(), 0, Vec::new());
-    for step in 1..=settings.steps {
-        let until = settings.sessions * step / settings.steps;
-        hold(&dialer, tokens.as_ref(), held..until, &counts, &tasks).await?;
-        held = until;
-        tokio::time::sleep(SETTLING).await;
-        let now = target.read().context("the server has gone")?;
-        growth.push((whole(held as u64), (whole(now.rss) - whole(empty.rss)) / 1e6));
-        let each = (whole(now.rss) - whole(empty.rss)) / whole(held as u64);
-        let name = if step == settings.steps {
-            "rss_per_session_bytes".to_owned()
-        } else {
-            format!("rss_per_session_at_{held}_bytes")
-        };
-        figures.set(name, each);
+/// The same against several servers, each with a part of the sessions.
+pub(crate) async fn run_apart(options: &Options, settings: &Settings) -> Result<Figures> {
+    let members = Members::start(options, settings).await?;
+    let mut herd = Herd::Apart(members);
+    let mut figures = measure(&mut herd, settings).await?;
+    figures.set("processes", whole(settings.processes as u64));
+    if let Herd::Apart(members) = herd {
+        members.dismiss().await;
     }
-    figures.draw(grown(growth));
-    figures.set("set_up_s", began.elapsed().as_secs_f64() - SETTLING.as_secs_f64() * whole(settings.steps as u64));
-    if let (Some(before), Some(after)) = (kernel, procfs::kernel_bytes()) {
-        figures.set("kernel_both_ends_per_session_bytes", (whole(after) - whole(before)) / whole(held as u64));
-    }
-    rest(target, settings, &counts, &mut figures).await?;
-    tasks.stop();
-    tasks.wait(Duration::from_secs(10)).await;
     Ok(figures)
 }
 
-/// The growth curve, of two points or more.
-fn grown(points: Vec<(f64, f64)>) -> Option<Chart> {
-    let note = "A straight line: each session costs the same, however many there are.";
-    let (x, y) = (Axis { unit: "sessions", scale: Scale::Linear }, Axis { unit: "MB", scale: Scale::Linear });
-    let chart = Chart { title: "Memory by sessions".to_owned(), note, x, y, lines: Vec::new() };
-    (points.len() > 1).then(|| chart.with("memory", [vec![(0.0, 0.0)], points].concat()))
+/// The machine before there was anybody.
+struct Before {
+    empty: Standing,
+    kernel: Option<u64>,
+    available: Option<u64>,
+    /// What has been set up since, without the pauses.
+    setting_up: Duration,
+}
+
+/// What was seen at each point.
+#[derive(Default)]
+struct Growth {
+    server: Vec<(f64, f64)>,
+    harness: Vec<(f64, f64)>,
+    each: Vec<(f64, f64)>,
+    cpu: Vec<(f64, f64)>,
+}
+
+async fn measure(herd: &mut Herd<'_>, settings: &Settings) -> Result<Figures> {
+    let mut before = Before {
+        empty: herd.look().await?,
+        kernel: procfs::kernel_bytes(),
+        available: procfs::available_bytes(),
+        setting_up: Duration::ZERO,
+    };
+    let mut figures = Figures::default();
+    figures.set("empty_rss_mb", whole(before.empty.server_rss) / 1e6 / whole(settings.processes as u64));
+    let (mut growth, mut last) = (Growth::default(), before.empty);
+    for point in settings.points() {
+        let began = Instant::now();
+        let why = herd.fill(point).await?;
+        before.setting_up += began.elapsed();
+        tokio::time::sleep(SETTLING).await;
+        let is_last = point == settings.sessions || why.is_some();
+        let now = herd.look().await?;
+        if now.held == 0 {
+            bail!("there is no session: {}", why.unwrap_or_default());
+        }
+        note(&mut figures, &mut growth, &before, now, is_last);
+        last = rest(herd, settings, &mut figures, &mut growth, is_last).await?;
+        if let Some(why) = why {
+            remark(&format!("no more than {} sessions: {why}", now.held));
+            break;
+        }
+    }
+    let there = last.held.saturating_sub(last.ended);
+    figures.set("sessions", whole(there));
+    figures.set(SESSIONS_MISSING, whole((settings.sessions as u64).saturating_sub(there)));
+    figures.draw(growth.charts());
+    Ok(figures)
+}
+
+/// What each session takes, with so many there.
+fn note(figures: &mut Figures, growth: &mut Growth, before: &Before, now: Standing, is_last: bool) {
+    let held = whole(now.held);
+    let (server, harness) =
+        (grown(before.empty.server_rss, now.server_rss), grown(before.empty.harness_rss, now.harness_rss));
+    growth.server.push((held, server / 1e6));
+    growth.harness.push((held, harness / 1e6));
+    growth.each.push((held, server / held / 1000.0));
+    if !is_last {
+        figures.set(format!("rss_per_session_at_{}_bytes", now.held), server / held);
+        return;
+    }
+    figures.set("rss_per_session_bytes", server / held);
+    figures.set("harness_rss_per_session_bytes", harness / held);
+    if let (Some(kernel), Some(later)) = (before.kernel, procfs::kernel_bytes()) {
+        figures.set("kernel_both_ends_per_session_bytes", grown(kernel, later) / held);
+    }
+    if let (Some(available), Some(later)) = (before.available, procfs::available_bytes()) {
+        figures.set("machine_per_session_bytes", grown(later, available) / held);
+        figures.set("machine_available_mb", whole(later) / 1e6);
+    }
+    let seconds = before.setting_up.as_secs_f64();
+    figures.set("set_up_s", seconds);
+    figures.set("set_up_per_s", held / seconds);
+}
+
+fn grown(before: u64, after: u64) -> f64 {
+    whole(after) - whole(before)
 }
 
 /// Watches the sessions do nothing: CPU, heartbeats, endings, memory at the end.
-async fn rest(target: &Target, settings: Settings, counts: &Counts, figures: &mut Figures) -> Result<()> {
-    let (start, before) = (Instant::now(), target.read().context("the server has gone")?);
-    while start.elapsed().as_secs_f64() < settings.seconds {
-        tokio::time::sleep(Duration::from_secs_f64(settings.seconds.min(1.0))).await;
-        let (pings, ended) = (counts.pings.load(Ordering::Relaxed), counts.ended.load(Ordering::Relaxed));
-        progress(&format!("holding {}: {pings} heartbeats, {ended} ended", settings.sessions));
+async fn rest(
+    herd: &mut Herd<'_>,
+    settings: &Settings,
+    figures: &mut Figures,
+    growth: &mut Growth,
+    is_last: bool,
+) -> Result<Standing> {
+    let (start, before) = (Instant::now(), herd.look().await?);
+    let end = start + Duration::from_secs_f64(settings.seconds);
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        progress(&format!("holding {}, {:.0} s left", before.held, left.as_secs_f64()));
+        tokio::time::sleep(left.min(Duration::from_secs(5))).await;
     }
-    let (after, elapsed) = (target.read().context("the server has gone")?, start.elapsed().as_secs_f64());
-    let busy = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    figures.set("server_cpu_percent", 100.0 * busy / elapsed);
-    figures.set("server_rss_mb", whole(after.rss) / 1e6);
-    figures.set("server_descriptors", whole(after.descriptors));
-    figures.set("heartbeats", whole(counts.pings.load(Ordering::Relaxed)));
-    figures.set("disconnects", whole(counts.ended.load(Ordering::Relaxed)));
-    Ok(())
-}
-
-async fn hold(
-    dialer: &Dialer,
-    tokens: Option<&Tokens>,
-    range: std::ops::Range<usize>,
-    counts: &Arc<Counts>,
-    tasks: &Tasks,
-) -> Result<()> {
-    let total = range.end;
-    // The baseline's sockets come in pairs, so it is asked for half as many of them.
-    let range = if tokens.is_some() { range } else { range.start / 2..range.end / 2 };
-    let mut setups =
-        stream::iter(range.map(|index| sit(dialer, tokens, index, counts, tasks))).buffer_unordered(SETUPS_AT_ONCE);
-    let mut done = 0_usize;
-    while let Some(result) = setups.next().await {
-        result.with_context(|| format!("after {done} of {total} sessions"))?;
-        done += 1;
-        if done.is_multiple_of(1000) {
-            progress(&format!("{done} of {total} sessions set up"));
-        }
+    let (elapsed, after) = (start.elapsed().as_secs_f64(), herd.look().await?);
+    let busy = grown(before.server_cpu_us, after.server_cpu_us) / elapsed;
+    let each = busy / whole(after.held);
+    growth.cpu.push((whole(after.held), each));
+    if !is_last {
+        figures.set(format!("server_cpu_us_per_session_s_at_{}", after.held), each);
+        return Ok(after);
     }
-    Ok(())
+    figures.set("server_cpu_us_per_session_s", each);
+    figures.set("server_cpu_percent", busy / 1e4);
+    figures.set("harness_cpu_percent", grown(before.harness_cpu_us, after.harness_cpu_us) / elapsed / 1e4);
+    figures.set("server_rss_mb", whole(after.server_rss) / 1e6);
+    figures.set("server_descriptors", whole(after.server_descriptors));
+    figures.set("heartbeats", whole(after.pings));
+    figures.set("heartbeats_per_s", grown(before.pings, after.pings) / elapsed);
+    figures.set("disconnects", whole(after.ended));
+    Ok(after)
 }
 
-/// Sets up one session (of the baseline: one pair) and leaves it to itself.
-async fn sit(
-    dialer: &Dialer,
-    tokens: Option<&Tokens>,
-    index: usize,
-    counts: &Arc<Counts>,
-    tasks: &Tasks,
-) -> Result<()> {
-    let (counts, stop) = (Arc::clone(counts), tasks.clone());
-    let Some(tokens) = tokens else {
-        let pair = Pair::relayed(dialer, Talk::new(index, 0, Arc::new(Meter::new()), 0)).await?;
-        // Held until the end; the sides only listen if they are run, and the baseline does not ping.
-        tasks.spawn(async move {
-            stop.stopped().await;
-            drop(pair);
-        });
-        return Ok(());
-    };
-    let link = Link::connect(dialer, index, tokens.visitor(index)).await?;
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.stopped() => {}
-            error = listen(link, &counts) => {
-                if counts.ended.fetch_add(1, Ordering::Relaxed) == 0 {
-                    remark(&format!("a session ended: {error:#}"));
-                }
-            }
+impl Growth {
+    /// The curves, of two points or more.
+    fn charts(self) -> Vec<Chart> {
+        if self.server.len() < 2 {
+            return Vec::new();
         }
-    });
-    Ok(())
-}
-
-/// Answers heartbeats until the session ends; returns why it did.
-async fn listen(mut link: Link, counts: &Counts) -> anyhow::Error {
-    loop {
-        let frame = match link.next().await {
-            Ok(frame) => frame,
-            Err(error) => return error,
+        let all = "A straight line: each session costs the same, however many there are.";
+        let each =
+            "What one session takes of the server, by how many there are. Few share what the server itself grows by.";
+        let cpu = "A level line: a session that says nothing costs the same, however many there are. 1 µs is a millionth of a core.";
+        let by = |title: &str, note, unit, scale| {
+            let (x, y) = (Axis { unit: "sessions", scale }, Axis { unit, scale: Scale::Linear });
+            Chart { title: title.to_owned(), note, x, y, lines: Vec::new() }
         };
-        if scan::lines(&frame).any(|line| scan::line(line) == Line::Ping) {
-            counts.pings.fetch_add(1, Ordering::Relaxed);
-            if let Err(error) = link.pong().await {
-                return error;
-            }
-        }
+        let from_none = |points| [vec![(0.0, 0.0)], points].concat();
+        vec![
+            by("Memory by sessions", all, "MB", Scale::Linear)
+                .with("servers", from_none(self.server))
+                .with("the clients of this program", from_none(self.harness)),
+            by("Memory of one session", each, "kB", Scale::Log).with("memory", self.each),
+            by("CPU of one session", cpu, "µs/s", Scale::Log).with("CPU", self.cpu),
+        ]
     }
 }
+
+#[cfg(test)]
+#[path = "idle_tests.rs"]
+mod tests;

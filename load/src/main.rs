@@ -16,6 +16,7 @@ mod drills;
 mod fake;
 mod fanout;
 mod flights;
+mod growth;
 mod handshake;
 mod idle;
 mod mixed;
@@ -25,6 +26,7 @@ mod page;
 mod pair;
 mod plan;
 mod procfs;
+mod relay;
 mod report;
 mod returning;
 mod scan;
@@ -131,9 +133,10 @@ fn pin(on: bool) -> Result<()> {
 /// Measures; returns the medians, where there are any, and in words what they fail.
 async fn carry_out(cli: &Cli) -> Result<(Option<Figures>, Vec<String>)> {
     match &cli.command {
-        Command::Start { .. } => {}
-        Command::Idle { settings, .. } => settings.validate()?,
+        Command::Start { target, settings } => settings.validate(target)?,
+        Command::Idle { target, settings, against } => settings.validate(target, *against)?,
         Command::Chat { settings, .. } => settings.validate()?,
+        Command::Growth { settings, .. } => settings.validate()?,
         Command::Fanout { settings, .. } => settings.validate()?,
         Command::Mixed { settings, .. } => settings.validate()?,
         Command::Soak { settings, .. } => settings.validate()?,
@@ -146,6 +149,10 @@ async fn carry_out(cli: &Cli) -> Result<(Option<Figures>, Vec<String>)> {
             return Ok((None, drills::run(settings, cli.output.json.as_deref(), &program).await?));
         }
         Command::Run { .. } => bail!("a file names no other"),
+        Command::Herd { target, sessions } => {
+            idle::obey(target, *sessions).await?;
+            return Ok((None, Vec::new()));
+        }
         Command::Baseline { listen, certificate, key } => {
             let tls = certificate.as_deref().zip(key.as_deref());
             baseline::serve(*listen, tls, &Tasks::new()).await?;
@@ -169,11 +176,13 @@ async fn once(command: &Command) -> Result<Figures> {
         Command::Check { nodes, target, settings } if !nodes.is_empty() => {
             crowd::run(&target.ground(nodes).await?, settings).await
         }
-        Command::Start { target }
+        Command::Start { target, .. }
         | Command::Storm { target, .. }
+        | Command::Growth { target, .. }
         | Command::Mixed { target, .. }
         | Command::Soak { target, .. }
         | Command::Check { target, .. } => on(Target::server(target).await?, command).await,
+        Command::Idle { target, settings, .. } if settings.processes > 1 => idle::run_apart(target, settings).await,
         Command::Idle { target, against, .. } => compared(target, command, *against, "rss_per_session_bytes").await,
         Command::Chat { target, against, peers, .. } => {
             let mut figures = compared(target, command, *against, "messages_per_s").await?;
@@ -186,7 +195,9 @@ async fn once(command: &Command) -> Result<Figures> {
         Command::Handshake { target, against, .. } => {
             compared(target, command, *against, "full_handshakes_per_s").await
         }
-        Command::Drills { .. } | Command::Run { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
+        Command::Drills { .. } | Command::Run { .. } | Command::Herd { .. } | Command::Baseline { .. } => {
+            bail!("this is no scenario")
+        }
     }
 }
 
@@ -228,16 +239,19 @@ async fn beside(figures: &mut Figures, options: &Options, command: &Command, pee
 
 async fn on(target: Target, command: &Command) -> Result<Figures> {
     let figures = match command {
-        Command::Start { .. } => start::run(&target).await,
-        Command::Idle { settings, .. } => idle::run(&target, *settings).await,
+        Command::Start { settings, .. } => start::run(&target, *settings).await,
+        Command::Idle { settings, .. } => idle::run(&target, settings).await,
         Command::Chat { settings, .. } => chat::run(&target, *settings).await,
+        Command::Growth { settings, .. } => growth::run(&target, settings).await,
         Command::Fanout { settings, .. } => fanout::run(&target, *settings).await,
         Command::Mixed { settings, .. } => mixed::run(&target, *settings).await,
         Command::Soak { settings, .. } => soak::run(&target, *settings).await,
         Command::Handshake { settings, .. } => handshake::run(&target, *settings).await,
         Command::Storm { settings, .. } => storm::run(&target, *settings).await,
         Command::Check { settings, .. } => check(&target, settings).await,
-        Command::Drills { .. } | Command::Run { .. } | Command::Baseline { .. } => bail!("this is no scenario"),
+        Command::Drills { .. } | Command::Run { .. } | Command::Herd { .. } | Command::Baseline { .. } => {
+            bail!("this is no scenario")
+        }
     };
     let stopped = target.stop().await;
     let figures = figures?;

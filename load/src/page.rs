@@ -15,14 +15,17 @@ use crate::{charts::Chart, check::Fault, procfs, report::Figures};
 const STYLE: &str = include_str!("page/page.css");
 
 /// Figures that are shown large, the first six that were measured: name, label, unit.
-const TILES: [(&str, &str, &str); 21] = [
+const TILES: [(&str, &str, &str); 24] = [
     ("messages_per_s", "messages a second", "/s"),
     ("deliveries_per_s", "deliveries a second", "/s"),
     ("rss_per_session_bytes", "memory a session", "bytes"),
     ("all_back_s", "until all are back", "s"),
     ("full_handshakes_per_s", "full handshakes", "/s"),
     ("resumed_handshakes_per_s", "handshakes by ticket", "/s"),
+    ("cpu_growth", "CPU a message, last to first", "×"),
     ("start_to_ready_ms", "start to ready", "ms"),
+    ("start_after_kill_ms", "start after a kill", "ms"),
+    ("log_mb", "the log", "MB"),
     ("ratio", "of the baseline", "×"),
     ("cross_node_extra_p99_ms", "across nodes adds, p99", "ms"),
     ("chats", "chats", ""),

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use deskbell::{
     domain::{Key, Lane},
     ids::ConversationId,
@@ -22,6 +22,7 @@ use crate::{
     check::{Checker, Mark, Seen, Verdict},
     client::{Dialer, Link},
     flights::{Flights, Meter, bit},
+    relay::Relay,
     returning::Return,
     scan,
     side::{Side, Voice},
@@ -277,19 +278,18 @@ impl Pair {
 
     /// Two sockets of the baseline, or of another server that relays.
     pub(crate) async fn relayed(dialer: &Dialer, talk: Arc<Talk>) -> Result<Self> {
-        let mut voices = Vec::new();
-        for index in [talk.index * 2, talk.index * 2 + 1] {
-            let mut voice = Voice::Bare(dialer.dial(index).await?, dialer.dialect);
-            voice.greet(&format!("pair {}", talk.index)).await?;
-            voices.push(voice);
+        let mut relays = Vec::new();
+        for own in [VISITOR, AGENT] {
+            let socket = dialer.dial(talk.index * 2 + own).await?;
+            let mut relay = Relay::new(socket, dialer.dialect, talk.index, own);
+            relay.greet(talk.index).await?;
+            relays.push(relay);
         }
-        for voice in &mut voices {
-            match voice.next().await?.as_str() {
-                "ready" => {}
-                other => bail!("the relay said {other:?}"),
-            }
+        for relay in &mut relays {
+            relay.ready().await?;
         }
-        let sides = voices.into_iter().enumerate().map(|(own, voice)| Side::new(own, voice, &talk)).collect();
+        let voices = relays.into_iter().map(Voice::Bare).enumerate();
+        let sides = voices.map(|(own, voice)| Side::new(own, voice, &talk)).collect();
         Ok(Self { talk, sides })
     }
 }

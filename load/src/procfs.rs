@@ -117,6 +117,28 @@ pub(crate) fn require_memory(sessions: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Memory that could still be taken, as the kernel reckons.
+pub(crate) fn available_bytes() -> Option<u64> {
+    Some(kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")? * 1024)
+}
+
+/// In words, when so little memory is left that more would bring the machine down: 1.5 GiB.
+pub(crate) fn short_of_memory() -> Option<String> {
+    is_short(available_bytes()?)
+}
+
+fn is_short(available: u64) -> Option<String> {
+    const LEAST: u64 = 3 << 29;
+    (available < LEAST).then(|| {
+        format!(
+            "memory runs out: {} MB are available, and {} MB are left alone. End what else takes memory, or put \
+             more sessions on another machine (--url)",
+            available / 1_000_000,
+            LEAST / 1_000_000
+        )
+    })
+}
+
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?.parse().ok()
 }
@@ -162,6 +184,8 @@ mod tests {
         assert!(told.contains("ulimit -n 1000000064"), "{told}");
         let told = require_memory(1_000_000_000).unwrap_err().to_string();
         assert!(told.contains("--sessions ") && told.contains("32000000 MB"), "{told}");
+        assert!(is_short(1_600_000_000).unwrap().contains("1600 MB are available"));
+        assert_eq!(is_short(1_700_000_000), None);
         require_descriptors(10).and_then(|()| require_memory(10)).unwrap();
     }
 

@@ -132,12 +132,15 @@ pub(crate) const NOT_RESUMED: &str = "not_resumed";
 /// The fault of a day: a visit that did not go as it should.
 pub(crate) const UNFINISHED: &str = "unfinished_visits";
 
+/// The fault of a herd: sessions that were asked for and are not there.
+pub(crate) const SESSIONS_MISSING: &str = "sessions_missing";
+
 /// The faults of a soak: what plainly grew.
 pub(crate) const GROWTH: [&str; 3] = ["rss_mb_grows", "descriptors_grows", "ack_p99_ms_grows"];
 
 /// What must be 0, or the run fails.
 fn breaches() -> impl Iterator<Item = &'static str> {
-    Fault::ALL.into_iter().map(Fault::as_str).chain([NOT_RESUMED, UNFINISHED]).chain(GROWTH)
+    Fault::ALL.into_iter().map(Fault::as_str).chain([NOT_RESUMED, UNFINISHED, SESSIONS_MISSING]).chain(GROWTH)
 }
 
 fn worst_counts(name: &str) -> bool {

@@ -89,7 +89,7 @@ fn planned(step: &Step) -> Result<Planned> {
         }
     }
     let cli = Cli::try_parse_from(arguments)?;
-    if matches!(cli.command, Command::Run { .. } | Command::Baseline { .. }) {
+    if matches!(cli.command, Command::Run { .. } | Command::Herd { .. } | Command::Baseline { .. }) {
         bail!("a step measures: `{}` does not", step.command);
     }
     let condition = |goal: &Goal| Ok((goal.clone(), goal.reached_if.parse()?));

@@ -6,24 +6,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use deskbell::{
     domain::{Key, Lane},
     ids::ConversationId,
     protocol::client::{Body, Close, Command, Inbox, InboxFilter, Note, PageView, Rate, Read, Send, Typing},
     tasks::Tasks,
 };
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
     check::{Mark, Seen},
-    client::{Dialect, Link, Socket},
+    client::Link,
     orders::{Deed, Order},
     outbox::{Outbox, Patience, SILENCE},
     pair::{AGENT, NOTES, Role, Talk, VISITOR, key, lane_of},
+    relay::Relay,
     returning::{Return, read_on},
     scan::{self, Line},
 };
@@ -45,7 +45,6 @@ fn entry_line(entry: &Value) -> String {
 }
 
 /// How a side speaks.
-#[expect(clippy::large_enum_variant, reason = "the baseline's few sides may be as large as the others")]
 pub(crate) enum Voice {
     Session {
         link: Link,
@@ -59,7 +58,7 @@ pub(crate) enum Voice {
         read: [u64; 2],
         back: Option<Return>,
     },
-    Bare(Socket, Dialect),
+    Bare(Relay),
 }
 
 /// What a frame makes a side do.
@@ -116,7 +115,7 @@ impl Side {
     pub(crate) fn conversation(&self) -> Option<ConversationId> {
         match &self.voice {
             Voice::Session { conversation, .. } => Some(*conversation),
-            Voice::Bare(..) => None,
+            Voice::Bare(_) => None,
         }
     }
 
@@ -358,7 +357,7 @@ impl Side {
     async fn send(&mut self, mark: Mark) -> Result<()> {
         let text = scan::compose(self.talk.index, mark, self.talk.bytes);
         match &mut self.voice {
-            Voice::Bare(socket, dialect) => Ok(socket.send(Message::text(dialect.wrap(text))).await?),
+            Voice::Bare(relay) => relay.say(text).await,
             Voice::Session { link, conversation, waiting, .. } => {
                 let (conversation, key, body) = (*conversation, key(mark)?, Body { text });
                 let id = link.next_id();
@@ -462,39 +461,11 @@ impl Voice {
         Self::Session { link, conversation, role, waiting: HashMap::new(), seen: [0; 2], read: [0; 2], back }
     }
 
-    /// Says which pair it is to be one of.
-    pub(crate) async fn greet(&mut self, pair: &str) -> Result<()> {
-        let Self::Bare(socket, dialect) = self else { return Ok(()) };
-        if *dialect == Dialect::SocketIo {
-            // The server opens with its terms, a client with `40`; what comes before the answer to that ends the socket.
-            socket.send(Message::text("40")).await?;
-            loop {
-                match socket.next().await {
-                    Some(Ok(Message::Text(text))) if text.starts_with("40") => break,
-                    Some(Ok(Message::Text(_))) => {}
-                    other => bail!("the relay ended with {other:?}"),
-                }
-            }
-        }
-        Ok(socket.send(Message::text(dialect.wrap(pair.to_owned()))).await?)
-    }
-
     /// The next frame; of a relay, what it says. May be cancelled and called again.
     pub(crate) async fn next(&mut self) -> Result<Utf8Bytes> {
-        let (socket, dialect) = match self {
-            Self::Session { link, .. } => return link.next().await,
-            Self::Bare(socket, dialect) => (socket, *dialect),
-        };
-        loop {
-            match socket.next().await {
-                Some(Ok(Message::Text(text))) if dialect == Dialect::Plain => return Ok(text),
-                Some(Ok(Message::Text(text))) => match dialect.unwrap(&text) {
-                    Some(said) => return Ok(said.into()),
-                    None if text.as_str() == "2" => socket.send(Message::text("3")).await?,
-                    None => {}
-                },
-                other => bail!("the relay ended with {other:?}"),
-            }
+        match self {
+            Self::Session { link, .. } => link.next().await,
+            Self::Bare(relay) => relay.next().await,
         }
     }
 }

@@ -197,6 +197,21 @@ pub(crate) async fn ready(admin: SocketAddr, child: &mut Child) -> Result<()> {
     bail!("the server was not ready within {} s", STARTING.as_secs())
 }
 
+/// Returns when somebody takes connections at this address.
+pub(crate) async fn accepts(address: SocketAddr, child: &mut Child) -> Result<()> {
+    let end = Instant::now() + STARTING;
+    while TcpStream::connect(address).await.is_err() {
+        if let Some(status) = child.try_wait()? {
+            bail!("it ended with {status} before it listened at {address}");
+        }
+        if Instant::now() > end {
+            bail!("nobody listens at {address} after {} s", STARTING.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
 pub(crate) async fn is_ready(admin: SocketAddr) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(admin).await?;

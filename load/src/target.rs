@@ -1,6 +1,7 @@
 //! What is measured: a server that runs already, one that is started for the run, or the baseline.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
@@ -16,10 +17,11 @@ use tokio::{
 };
 
 use crate::{
-    client::{Buffers, Dialect, Dialer, Endpoint},
+    client::{Buffers, Dialer, Endpoint, Sources},
     cluster::{Build, Cluster, Shape, node::Node},
     crowd::Ground,
     procfs::{self, Reading, Readings},
+    relay::Dialect,
     spawn::{self, Authority, Launch, Mint, Terms, pinned},
 };
 
@@ -68,11 +70,30 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) pin: bool,
     /// Over how many source addresses (127.0.0.1, 127.0.0.2 ...) sessions are spread.
-    #[arg(long, default_value_t = 8)]
-    sources: u8,
+    #[arg(long, default_value = "8")]
+    sources: Sources,
 }
 
 impl Options {
+    /// Whether a run starts one server of its own.
+    pub(crate) const fn starts_one_server(&self) -> bool {
+        self.url.is_none() && !self.cluster
+    }
+
+    /// The command line for the `at`th of several processes that do the same, each from addresses of its own.
+    pub(crate) fn for_member(&self, at: usize) -> Result<Vec<OsString>> {
+        let program = program(self.deskbell.as_deref())?;
+        let sources = self.sources.in_network(u8::try_from(at + 1).context("too many processes")?);
+        let mut arguments = vec!["--deskbell".into(), program.into(), "--sources".into(), sources.to_string().into()];
+        for (name, is_set) in [("--tls", self.tls), ("--pin", self.pin)] {
+            arguments.extend(is_set.then(|| name.into()));
+        }
+        if let Some(data) = &self.data {
+            arguments.extend(["--data".into(), data.into()]);
+        }
+        Ok(arguments)
+    }
+
     /// Where a crowd can meet at nodes that run already; new projects are made in their database.
     pub(crate) async fn ground(&self, nodes: &[String]) -> Result<Ground> {
         let config = self.config.clone().context("--node needs --config FILE of one of the nodes, to make projects")?;
@@ -104,7 +125,7 @@ pub(crate) struct Target {
     /// Of each node.
     endpoints: Vec<Endpoint>,
     ca: Option<String>,
-    sources: u8,
+    sources: Sources,
     dialect: Dialect,
     mint: Option<Mint>,
     origin: Origin,
@@ -201,7 +222,7 @@ impl Target {
         Self {
             endpoints: addresses.iter().map(|address| Endpoint { tls: false, address: *address }).collect(),
             ca: None,
-            sources: 1,
+            sources: Sources::one(),
             dialect: Dialect::Plain,
             mint,
             origin: Origin::Found(None),
@@ -274,27 +295,38 @@ impl Target {
         })
     }
 
-    /// Another server that relays between pairs: a folder with a `server.mjs` that says where it listens and how it speaks.
-    pub(crate) async fn peer(options: &Options, folder: &Path) -> Result<Self> {
-        if !folder.join("node_modules").exists() {
-            bail!("{0} is not installed: npm ci --prefix {0}", folder.display());
-        }
-        let mut command = pinned(Path::new("node"), options.pin);
-        command.arg("server.mjs").current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn().context("failed to start node")?;
+    /// Another server that relays between pairs: a folder of `load/peers` that says how it is started.
+    pub(crate) async fn peer(options: &Options, peer: &Path) -> Result<Self> {
+        let (peer, folder) =
+            (std::fs::canonicalize(peer).with_context(|| format!("there is no {}", peer.display()))?, folder(options)?);
+        let mut command = if peer.join("start.sh").exists() {
+            let mut command = pinned(&peer.join("start.sh"), options.pin);
+            let address = spawn::free_address()?;
+            command.arg(address.ip().to_string()).arg(address.port().to_string()).arg(folder.path());
+            command
+        } else if peer.join("node_modules").exists() {
+            let mut command = pinned(Path::new("node"), options.pin);
+            command.arg("server.mjs");
+            command
+        } else {
+            bail!("{0} is not installed: npm ci --prefix {0}", peer.display());
+        };
+        command.current_dir(&peer).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().context("failed to start the peer")?;
         let out = child.stdout.take().context("the peer has no output")?;
-        let line = BufReader::new(out).lines().next_line().await?.unwrap_or_default();
-        let mut words = line.split(' ').skip(1);
-        let address = words.next().context("the peer did not say where it listens")?.parse()?;
-        let dialect = if words.next() == Some("socket.io") { Dialect::SocketIo } else { Dialect::Plain };
+        let line = BufReader::new(out).lines().next_line().await?.context("the peer ended; its lines above say why")?;
+        let said: Vec<&str> = line.split(' ').collect();
+        let ["listening", address, dialect] = said.as_slice() else { bail!("the peer said {line:?}") };
+        let endpoint = Endpoint { tls: false, address: address.parse()? };
+        spawn::accepts(endpoint.address, &mut child).await?;
         Ok(Self {
-            endpoints: vec![Endpoint { tls: false, address }],
+            endpoints: vec![endpoint],
             ca: None,
             sources: options.sources,
-            dialect,
+            dialect: Dialect::named(dialect)?,
             mint: None,
             origin: Origin::child(child, None),
-            folder: None,
+            folder: Some(folder),
             started_in: None,
         })
     }
@@ -360,16 +392,26 @@ impl Target {
         folder.and_then(|folder| spawn::disk_sync_p99(folder).ok())
     }
 
-    /// Kills the server as a crash would, and starts it again on what it has left; returns when it is ready.
-    pub(crate) async fn kill_and_start(&self) -> Result<()> {
+    /// What the data of a server take on the disk.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        let Some(folder) = &self.folder else { return 0 };
+        let files = std::fs::read_dir(folder.path().join("data")).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()
+    }
+
+    /// Kills the server as a crash would, and starts it again on what it has left; returns when it is ready, and how long
+    /// after its start that was.
+    pub(crate) async fn kill_and_start(&self) -> Result<Duration> {
         let Origin::Child(running) = &self.origin else { bail!(NOT_OURS) };
         let launch = running.launch.as_ref().context(NOT_OURS)?;
         let mut child = running.child.lock().await;
         child.kill().await.context("failed to kill the server")?;
+        let began = Instant::now();
         let started = launch.start().await?;
+        let ready = began.elapsed();
         running.pid.store(started.id().unwrap_or_default(), Ordering::Relaxed);
         *child = started;
-        Ok(())
+        Ok(ready)
     }
 
     /// Ends what was started, as an operator would.

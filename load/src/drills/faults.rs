@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Fault, Measured, SHORT_STORM, STORM, Scene};
 use crate::{
-    client::{Buffers, Dialer},
+    client::{Buffers, Dialer, Sources},
     cluster::{node::Leg, wire::Way},
     storm,
     stream::Stream,
@@ -121,7 +121,8 @@ async fn swap_certificates(scene: &mut Scene<'_>) -> Result<()> {
     for _ in 0..scene.scale.times(1, 5) {
         for at in 0..scene.cluster.nodes.len() {
             let node = &scene.cluster.nodes[at];
-            let dialer = Dialer::new(node.endpoint(), scene.cluster.ca(), Buffers::IDLE, 1)?.without_tickets();
+            let dialer =
+                Dialer::new(node.endpoint(), scene.cluster.ca(), Buffers::IDLE, Sources::one())?.without_tickets();
             let before = certificate(&dialer).await?;
             node.swap_certificate(scene.cluster.authority()?)?;
             let end = Instant::now() + READY;
