@@ -48,6 +48,8 @@ find_missing() {
     has nginx || need_package nginx-light
     has caddy || need_package caddy
     has promtool || need_package prometheus
+    # A certificate authority to be asked by ACME.
+    has pebble || need_package pebble
     has systemd-analyze || need_package systemd
     has openssl || need_package openssl
     python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv

@@ -28,6 +28,7 @@ use crate::{
     domain::{AgentRef, AgentStatus, Conversation, Entry, NoticeLevel, Queue, Who},
     ids::{AgentId, ConversationId, NodeId, ProjectId, SessionId, VisitorId},
     tasks::Tasks,
+    trace::{Part, Span},
 };
 
 /// Whom a message concerns.
@@ -52,6 +53,23 @@ pub enum Topic {
     Nodes(ProjectId),
     /// Every node.
     Control,
+}
+
+impl Topic {
+    /// Whom it is for, as traces say it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Thread(_) => "thread",
+            Self::Desk(_) => "desk",
+            Self::Inbox(_) => "inbox",
+            Self::Staff(_) => "staff",
+            Self::Lobby(_) => "lobby",
+            Self::Visitor(..) => "visitor",
+            Self::Agent(..) => "agent",
+            Self::Nodes(_) => "nodes",
+            Self::Control => "control",
+        }
+    }
 }
 
 /// What there is to hear.
@@ -107,6 +125,9 @@ pub enum Message {
         status: AgentStatus,
         /// Open conversations it has.
         load: u32,
+        /// How many it takes.
+        #[serde(default)]
+        capacity: u32,
     },
     /// On [`Topic::Lobby`]: how many agents are online.
     AgentsOnline {
@@ -326,6 +347,9 @@ impl Bus {
     /// A sink may publish in its turn.
     pub fn publish(&self, topic: Topic, message: Message) {
         PUBLISHES.increment(1);
+        let span = Span::part(Part::Bus);
+        span.note("deskbell.topic", &topic.word());
+        let _entered = span.enter();
         self.local.deliver(topic, &message, Source::Here);
         if let Some(link) = &self.link {
             link.publish(topic, message);

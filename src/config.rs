@@ -3,6 +3,7 @@
 //! A key that nobody knows is a mistake, and all mistakes are told at once. `deploy/deskbell.example.toml` is generated from
 //! the tables here.
 
+mod acme;
 mod certificate;
 mod database;
 mod limits;
@@ -23,7 +24,8 @@ use ipnet::IpNet;
 
 use self::reader::Reader;
 pub use self::{
-    certificate::{BadFile, Certificate},
+    acme::Acme,
+    certificate::{BadFile, Certificate, ends_at_s},
     limits::{Limit, Limits},
     origin::Origin,
     secret::Secret,
@@ -47,8 +49,10 @@ pub struct Config {
     pub database_pool: u32,
     /// A `redis://` address, which may hold a password; empty: one node, in process.
     pub redis_url: Secret,
-    /// Certificate and key; without them plain HTTP.
+    /// Certificate and key; without them and without an authority plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// The authority that gives a certificate.
+    pub acme: Option<Acme>,
     /// Networks whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether their connections begin with the PROXY protocol.
@@ -59,6 +63,10 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines there are, as a filter of `tracing`.
     pub log_level: String,
+    /// The OpenTelemetry collector that traces are handed to; without it none are made.
+    pub otlp_endpoint: Option<Origin>,
+    /// Of how many commands and requests one is traced, as a share of 1.
+    pub sample_ratio: f64,
     /// The limits.
     pub limits: Limits,
 }
@@ -152,21 +160,25 @@ impl Config {
     }
 
     fn read(mut reader: Reader) -> Result<Self, Error> {
+        let data_dir = reader.text("data_dir").map_or_else(|| "./data".into(), PathBuf::from);
         let config = Self {
             listen: reader.parsed("listen", ADDRESS).unwrap_or(loopback(8080)),
             public_url: reader.optional("public_url", "an address such as https://chat.example.org, without a path"),
-            data_dir: reader.text("data_dir").map_or_else(|| "./data".into(), PathBuf::from),
             admin_listen: reader.parsed("admin.listen", ADDRESS).unwrap_or(loopback(9464)),
             database_url: database::url(&mut reader),
             database_pool: database::pool(&mut reader),
             redis_url: redis_url(&mut reader),
             tls: tls_files(&mut reader),
+            acme: Acme::read(&mut reader, &data_dir),
             trusted_proxies: reader.networks("proxies.trusted"),
             proxy_protocol: reader.flag("proxies.proxy_protocol"),
             token_ttl_s: reader.number("tokens.ttl_s", 900, 60, 3_600),
             log_format: reader.parsed("log.format", "\"text\" or \"json\"").unwrap_or_default(),
             log_level: reader.text("log.level").unwrap_or_else(|| "info".to_owned()),
+            otlp_endpoint: reader.optional("telemetry.otlp_endpoint", COLLECTOR),
+            sample_ratio: reader.share("telemetry.sample_ratio", SAMPLE_RATIO),
             limits: Limits::read(&mut reader),
+            data_dir,
         };
         config.check(&mut reader);
         match reader.finish(&settings::keys()) {
@@ -183,9 +195,9 @@ impl Config {
                  address that all nodes use, or leave redis.url empty",
             );
         }
-        if !self.listen.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty() {
+        if !self.listen.ip().is_loopback() && !self.has_tls() && self.trusted_proxies.is_empty() {
             reader.mistake(format!(
-                "listen = \"{}\" would serve plain HTTP to the network: set tls.cert_file and tls.key_file, \
+                "listen = \"{}\" would serve plain HTTP to the network: set tls.cert_file and tls.key_file, or tls.acme.domains, \
                  or proxies.trusted when a proxy in front does TLS",
                 self.listen
             ));
@@ -199,9 +211,10 @@ impl Config {
         if self.public_url.as_ref().is_some_and(|url| !url.is_https() && !url.is_loopback()) {
             reader.mistake("public_url takes https: browsers keep sign-in cookies and notifications from plain HTTP");
         }
-        if self.tls.is_some() && self.public_url.as_ref().is_some_and(|url| !url.is_https()) {
-            reader.mistake("public_url takes https when tls.cert_file is set");
+        if self.has_tls() && self.public_url.as_ref().is_some_and(|url| !url.is_https()) {
+            reader.mistake("public_url takes https when there is a certificate");
         }
+        self.check_acme(reader);
         let (window_ms, drain_ms) = (self.limits.reconnect_window_ms, self.limits.drain_ms);
         if window_ms > drain_ms {
             reader.mistake(format!(
@@ -214,6 +227,30 @@ impl Config {
                 "log.level takes error, warn, info, debug or trace, or a filter such as \"info,deskbell=debug\"",
             );
         }
+    }
+
+    fn check_acme(&self, reader: &mut Reader) {
+        let Some(acme) = &self.acme else { return };
+        if self.tls.is_some() {
+            reader.mistake(
+                "tls.acme.domains asks an authority for a certificate, and tls.cert_file names one that is there: leave one of \
+                 them out",
+            );
+        }
+        if self.has_redis() {
+            reader.mistake(
+                "tls.acme.domains is for one node: of several, the authority would ask one, and another would have to answer. \
+                 Give all of them one certificate by tls.cert_file and tls.key_file, or let a proxy in front do TLS",
+            );
+        }
+        if let Some(url) = self.public_url.as_ref().filter(|url| !acme.covers(url)) {
+            reader.mistake(format!("tls.acme.domains does not name the host of public_url, {}", url.host()));
+        }
+    }
+
+    /// Whether the public listener speaks TLS.
+    pub const fn has_tls(&self) -> bool {
+        self.tls.is_some() || self.acme.is_some()
     }
 
     /// Whether there may be other nodes.
@@ -229,6 +266,11 @@ impl Config {
 
 /// What an address key takes.
 const ADDRESS: &str = "an address such as \"127.0.0.1:8080\"";
+
+/// What the address of a collector looks like.
+const COLLECTOR: &str = "the address of an OpenTelemetry collector, such as http://127.0.0.1:4318, without a path";
+/// Enough to see where time goes; failures are traced all.
+const SAMPLE_RATIO: f64 = 0.1;
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -280,11 +322,14 @@ impl Default for Config {
             database_pool: database::POOL,
             redis_url: Secret::new(String::new()),
             tls: None,
+            acme: None,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
             token_ttl_s: 900,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
+            otlp_endpoint: None,
+            sample_ratio: SAMPLE_RATIO,
             limits: Limits::default(),
         }
     }

@@ -27,7 +27,11 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell};
 
-use self::{attendance::Attendance, slots::Slots, typing::Typists};
+use self::{
+    attendance::{Attendance, Present},
+    slots::Slots,
+    typing::Typists,
+};
 pub use self::{
     open::{Opened, Opening},
     reading::{Budget, CaughtUp, Since},
@@ -37,7 +41,7 @@ use crate::{
     bus::{Bus, Message, Topic},
     clock::{Clock, Millis},
     config::Limits,
-    domain::{AgentStatus, NoticeLevel, Queue, Refusal, access::Actor},
+    domain::{NoticeLevel, Queue, Refusal, access::Actor},
     ids::{AgentId, ConversationId, ProjectId, SessionId},
     log::{Log, ProjectRecord},
     pressure::Pressure,
@@ -304,7 +308,8 @@ impl Desk {
         self.projects.lock().get(&project).and_then(|cell| cell.get().cloned())
     }
 
-    fn tell_presence(&self, project: ProjectId, agent: AgentId, status: AgentStatus, load: u32) {
-        self.bus.publish_here(Topic::Staff(project), Message::AgentPresence { agent, status, load });
+    fn tell_presence(&self, project: ProjectId, agent: AgentId, present: Present) {
+        let Present { status, load, capacity } = present;
+        self.bus.publish_here(Topic::Staff(project), Message::AgentPresence { agent, status, load, capacity });
     }
 }

@@ -3,6 +3,7 @@
 //! Every answer that is no success is a problem document; every answer carries the security headers. A socket leaves
 //! through `ws` and is a session from then on.
 
+mod acme;
 pub mod admin;
 pub mod agents;
 mod assets;
@@ -29,7 +30,7 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -41,6 +42,7 @@ use crate::{
     desk::{Desk, accounts::Accounts},
     session,
     tasks::Tasks,
+    trace::{Part, Span},
 };
 
 /// Where a connection comes from.
@@ -160,11 +162,22 @@ async fn secure(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> 
 async fn measure(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let begun = Instant::now();
-    let answer = next.run(request).await;
+    let edge = Span::root(Part::Edge);
+    edge.note("http.route", &route);
+    edge.note("http.request.method", &method(request.method()));
+    let answer = edge.around(next.run(request)).await;
+    edge.note("http.response.status_code", &answer.status().as_u16());
     metrics::histogram!("deskbell_http_request_seconds").record(begun.elapsed());
     let status = answer.status().as_u16().to_string();
     metrics::counter!("deskbell_http_requests_total", "route" => route, "status" => status).increment(1);
     answer
+}
+
+/// Those that HTTP has; any other is what somebody typed.
+fn method(method: &Method) -> &str {
+    const KNOWN: [Method; 7] =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    if KNOWN.contains(method) { method.as_str() } else { "_OTHER" }
 }
 
 /// Compares a generated file of the repository with what the code generates; `UPDATE_GENERATED` writes it.

@@ -280,9 +280,9 @@ impl Hub {
                 let of = StateOf::Typing(conversation.as_uuid(), who_uuid(*by));
                 self.set(topic, of, &ServerFrame::Typing(update), |member| member.is(*by));
             }
-            Message::AgentPresence { agent, status, load } => {
-                let frame =
-                    ServerFrame::Presence(server::Presence::Agent { agent: *agent, status: *status, load: *load });
+            Message::AgentPresence { agent, status, load, capacity } => {
+                let (agent, status, load, capacity) = (*agent, *status, *load, Some(*capacity));
+                let frame = ServerFrame::Presence(server::Presence::Agent { agent, status, load, capacity });
                 self.set(topic, StateOf::Presence(Some(agent.as_uuid())), &frame, |_| false);
             }
             Message::Queue { conversation, queue } => {

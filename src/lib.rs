@@ -30,5 +30,6 @@ pub mod session;
 pub mod tasks;
 pub mod telemetry;
 pub mod tokens;
+pub mod trace;
 
 pub mod server;

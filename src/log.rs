@@ -59,6 +59,7 @@ use crate::{
     domain::{Conversation, Entry, Key},
     ids::AgentId,
     tasks::Tasks,
+    trace::{Part, Span},
 };
 
 /// Where the log is.
@@ -132,6 +133,16 @@ pub enum AppendError {
     /// The log can't be written now. A COMMIT whose outcome was not heard may have happened: reload before another try.
     #[error("the log can't be written now: {0}")]
     Unavailable(String),
+}
+
+impl AppendError {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Full => "full",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
 }
 
 /// What is to be written of one conversation: entries that were decided on one state, and the state after them.
@@ -211,9 +222,17 @@ impl Log {
 
     /// Writes `append`; returns after the COMMIT that holds it. After an error nothing of it is stored.
     pub async fn append(&self, append: Append) -> Result<(), AppendError> {
+        let span = Span::part(Part::Log);
+        span.note("deskbell.conversation", &append.head.id);
+        if let Some(last) = append.entries.last() {
+            span.note("deskbell.entry", &last.id);
+        }
         let turn = self.turns.take("append").await;
         let appended = self.queue.append(append).await;
         turn.brings_answer().await;
+        if let Err(error) = &appended {
+            span.fail(error.word());
+        }
         appended
     }
 

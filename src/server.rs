@@ -38,6 +38,7 @@ use crate::{
     session,
     tasks::Tasks,
     telemetry::{self, Metrics},
+    trace,
 };
 
 /// Open files besides sockets and connections: the database's, the listeners.
@@ -72,6 +73,9 @@ pub enum Error {
     /// Accounts or keys can't be read.
     #[error("read the accounts: {0}")]
     Accounts(#[from] accounts::Error),
+    /// Traces can't be handed over.
+    #[error(transparent)]
+    Trace(#[from] trace::Error),
     /// Nothing can be counted.
     #[error("start the metrics: {0}")]
     Metrics(String),
@@ -173,11 +177,12 @@ fn raise_open_files(sockets: usize) -> u64 {
 impl Node {
     async fn start(config: &Config, own_origins: Vec<Origin>, pressure: Arc<Pressure>) -> Result<Self, Error> {
         let limits = Arc::new(config.limits.clone());
-        let tls = config.tls.clone().map(|files| Tls::open(files, &limits)).transpose()?;
+        let tls = Tls::of(config)?;
         let metrics = Metrics::start().map_err(|error| Error::Metrics(error.to_string()))?;
         let (clock, tasks) = (Clock::system(), Tasks::new());
         let log = Log::open(log_options(config, OpenAs::Server), clock.clone(), &tasks).await?;
         let bus = open_bus(config, &log, &clock, &tasks).await?;
+        trace::start(config, bus.node(), &tasks)?;
         let options = accounts::Options {
             token_ttl_s: config.token_ttl_s,
             own_origins: own_origins.clone(),
@@ -229,7 +234,7 @@ fn own_origins(config: &Config, bound: SocketAddr) -> Vec<Origin> {
     if is_public || !bound.ip().is_loopback() {
         return origins;
     }
-    let https = config.tls.is_some();
+    let https = config.has_tls();
     let scheme = if https { "https" } else { "http" };
     let names = ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{scheme}://{name}:{}", bound.port()));
     let names = names.iter().filter_map(|name| name.parse().ok());

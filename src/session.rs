@@ -37,6 +37,7 @@ use crate::{
     protocol::close::CloseCode,
     tasks::Tasks,
     telemetry::refused,
+    trace::{Part, Span},
 };
 
 /// What every session needs.
@@ -110,10 +111,15 @@ where
         return Err(Ending::Code(CloseCode::ConnectTimeout));
     };
     let frame = first?;
-    let greeted = match Greeting::read(context, peer, &frame) {
-        Ok(greeting) => greeting.identify().await,
-        Err(turned) => Err(turned),
+    let edge = Span::root(Part::Edge);
+    edge.note("deskbell.command", &"connect");
+    let identified = async {
+        match Greeting::read(context, peer, &frame) {
+            Ok(greeting) => greeting.identify().await,
+            Err(turned) => Err(turned),
+        }
     };
+    let greeted = edge.around(identified).await;
     let greeted = match greeted {
         Ok(greeted) => greeted,
         Err(Turned { error, ending }) => {

@@ -82,6 +82,7 @@ const COUNTERS: &[(&str, Unit, &str)] = &[
     ("deskbell_sessions_cut_total", Unit::Count, "sessions still open when a stop ran out of time"),
     ("deskbell_http_requests_total", Unit::Count, "HTTP requests, by route and status"),
     ("deskbell_certificate_reloads_total", Unit::Count, "certificate files taken up or refused, by outcome"),
+    ("deskbell_trace_spans_total", Unit::Count, "parts of traces, handed to the collector or lost, by outcome"),
 ];
 /// What stands at zero from the start, beside limits and closes: a counter that alerts and graphs ask for must be there before
 /// the first time. Name, label and its values.
@@ -90,6 +91,7 @@ const ZEROS: &[(&str, &str, &[&str])] = &[
     ("deskbell_logins_total", "outcome", &["signed_in", "refused", "rate_limited"]),
     ("deskbell_resumes_total", "outcome", &["fresh", "resumed", "reset"]),
     ("deskbell_bus_lost_total", "where", &["publish", "receive"]),
+    ("deskbell_trace_spans_total", "outcome", &["exported", "lost"]),
 ];
 /// The same without labels.
 const PLAIN_ZEROS: &[&str] = &[

@@ -132,7 +132,13 @@ mod tests {
         let written = Written { seq: 9, entry: EntryId::generate(), at: 1, duplicate: false };
         let ok = ServerFrame::Ok(Ok { id: 7, reply: Reply::Written(written) }).encode();
         assert_eq!(line(&ok), Line::Ok { id: 7, seq: Some(9) });
-        let error = Error { id: Some(8), code: ErrorCode::RateLimited, message: "\"id\":1".into(), retry_ms: Some(40) };
+        let error = Error {
+            id: Some(8),
+            code: ErrorCode::RateLimited,
+            message: "\"id\":1".into(),
+            retry_ms: Some(40),
+            trace: None,
+        };
         let error = ServerFrame::Error(error).encode();
         assert_eq!(line(&error), Line::Error { id: Some(8), code: "rate_limited", retry_ms: Some(40) });
         assert_eq!(line(&ServerFrame::Ping(Ping {}).encode()), Line::Ping);

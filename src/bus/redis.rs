@@ -33,6 +33,7 @@ use crate::{
     clock::Clock,
     ids::{NodeId, ProjectId},
     tasks::Tasks,
+    trace,
 };
 
 /// How many messages wait for Redis: a second and a half of 5,000 messages a second, which are 10,000 here. What is more is
@@ -82,7 +83,7 @@ impl super::Link for Link {
     /// Hands a message to the publisher. Never waits: what does not fit is dropped, and all nodes are told that they missed
     /// something.
     fn publish(&self, topic: Topic, message: Message) {
-        if self.outgoing.try_send(Outgoing::Said(topic, message)).is_err() {
+        if self.outgoing.try_send(Outgoing::Said(topic, message, trace::word())).is_err() {
             metrics::counter!("deskbell_bus_lost_total", "where" => "publish").increment(1);
             self.shared.lost.store(true, Ordering::Relaxed);
         }

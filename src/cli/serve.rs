@@ -43,7 +43,7 @@ impl Serve {
 /// Says where the server is, whatever the log level: with port 0 nobody could know.
 pub(super) fn announce(config: &Config, running: &Running) {
     let (public, admin) = (running.public_url.to_string(), format!("http://{}", running.admin_address));
-    let listen = Origin::of_address(running.address, config.tls.is_some()).to_string();
+    let listen = Origin::of_address(running.address, config.has_tls()).to_string();
     let ready_ms = u64::try_from(running.ready_after.as_millis()).unwrap_or(u64::MAX);
     let outside = if listen == public { String::new() } else { format!(" for {public}") };
     match config.log_format {

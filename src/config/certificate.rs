@@ -142,6 +142,11 @@ fn is_open_to_all(_path: &Path) -> bool {
     false
 }
 
+/// When a certificate (DER) ends, in seconds since 1970; none where that can't be read.
+pub fn ends_at_s(certificate: &[u8]) -> Option<i64> {
+    Some(End::of(certificate)?.at_s)
+}
+
 /// When a certificate ends.
 #[derive(Debug, PartialEq, Eq)]
 struct End {

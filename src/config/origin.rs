@@ -30,9 +30,24 @@ impl Origin {
         self.https
     }
 
+    /// The host, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, the scheme's own where none is said.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(default_port(self.https))
+    }
+
+    /// Host and port as a request's `Host` says them.
+    pub fn authority(&self) -> String {
+        self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
+    }
+
     /// Whether it is this machine: `localhost` or a loopback address.
     pub fn is_loopback(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let host = self.host();
         host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 

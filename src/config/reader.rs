@@ -119,6 +119,21 @@ impl Reader {
         number.unwrap_or(default)
     }
 
+    /// A share of 1.
+    pub(super) fn share(&mut self, key: &str, default: f64) -> f64 {
+        let share = self.read(key, |given| {
+            let share = match &given.value {
+                Value::Float(share) => Some(*share),
+                Value::Integer(0) => Some(0.0),
+                Value::Integer(1) => Some(1.0),
+                Value::String(text) if given.is_text => text.trim().parse().ok(),
+                _ => None,
+            };
+            share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "takes a number from 0 to 1".to_owned())
+        });
+        share.unwrap_or(default)
+    }
+
     /// A list of texts; text from environment and flags is split at commas.
     pub(super) fn list<T: FromStr>(&mut self, key: &str, takes: &str) -> Vec<T> {
         let list = self.read(key, |given| {

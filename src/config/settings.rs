@@ -61,6 +61,34 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |config| quoted(&config.tls.as_ref().map_or_else(String::new, |files| files.key.display().to_string())),
     },
     Setting {
+        key: "tls.acme.domains",
+        doc: "Instead of files: the names for which an authority is asked for a certificate, by ACME, e.g. [\"chat.example.org\"].\n\
+              # For one node that the authority reaches on port 443 of these names; naming them agrees to the authority's terms.",
+        show: |config| list(config.acme.as_ref().map_or(&[], |acme| &acme.domains)),
+    },
+    Setting {
+        key: "tls.acme.contact",
+        doc: "E-mail addresses for the account with the authority.",
+        show: |config| list(config.acme.as_ref().map_or(&[], |acme| &acme.contact)),
+    },
+    Setting {
+        key: "tls.acme.directory_url",
+        doc: "The authority. Empty: Let's Encrypt.",
+        show: |config| quoted(config.acme.as_ref().map_or("", |acme| &acme.directory_url)),
+    },
+    Setting {
+        key: "tls.acme.cache_dir",
+        doc: "The folder of the account's and the certificate's keys. Empty: acme in data_dir.",
+        show: |config| {
+            quoted(&config.acme.as_ref().map_or_else(String::new, |acme| acme.cache_dir.display().to_string()))
+        },
+    },
+    Setting {
+        key: "tls.acme.ca_file",
+        doc: "Who vouches for the authority's own certificate, PEM, for one of your own. Empty: whom the system trusts.",
+        show: |config| quoted(&ca_file(config)),
+    },
+    Setting {
         key: "proxies.trusted",
         doc: "Networks of the proxies whose X-Forwarded-For counts, e.g. [\"10.0.0.0/8\"].",
         show: |config| list(&config.trusted_proxies),
@@ -82,6 +110,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         doc: "error, warn, info, debug or trace; or a filter such as \"info,deskbell=debug\". Libraries never say more than warnings.",
         show: |config| quoted(&config.log_level),
     },
+    Setting {
+        key: "telemetry.otlp_endpoint",
+        doc: "The OpenTelemetry collector that traces are handed to, by OTLP over HTTP with protobuf, e.g.\n\
+              # \"http://127.0.0.1:4318\"; /v1/traces is added. Empty: no traces are made.",
+        show: |config| config.otlp_endpoint.as_ref().map_or_else(|| quoted(""), quoted),
+    },
+    Setting {
+        key: "telemetry.sample_ratio",
+        doc: "Which share of all commands and requests is traced, 0 to 1. Failures of the server's own are traced all.",
+        show: |config| toml::Value::Float(config.sample_ratio).to_string(),
+    },
 ];
 
 fn quoted(text: &(impl ToString + ?Sized)) -> String {
@@ -91,6 +130,11 @@ fn quoted(text: &(impl ToString + ?Sized)) -> String {
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(quoted).collect();
     format!("[{}]", items.join(", "))
+}
+
+fn ca_file(config: &Config) -> String {
+    let file = config.acme.as_ref().and_then(|acme| acme.ca_file.as_ref());
+    file.map_or_else(String::new, |file| file.display().to_string())
 }
 
 /// All keys there are.

@@ -11,8 +11,8 @@ mod peers;
 
 use std::collections::HashMap;
 
-pub(super) use self::chats::Position;
 use self::{agents::Agents, chats::Chats, pages::Pages, peers::Peers};
+pub(super) use self::{agents::Present, chats::Position};
 use crate::{
     bus::Standing,
     clock::Millis,
@@ -65,8 +65,8 @@ pub(super) struct Place {
 /// What to tell since the last time.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Agents whose status or load changed.
-    pub(super) agents: Vec<(AgentId, AgentStatus, u32)>,
+    /// Agents of whom something changed.
+    pub(super) agents: Vec<(AgentId, Present)>,
     /// How many are online, if that changed.
     pub(super) online: Option<u32>,
     /// The line from its head, if it moved.
@@ -304,7 +304,7 @@ impl Attendance {
     /// Everyone who is not disabled, by name, for a session that asks; as with [`Attendance::show_online`].
     pub(super) fn show_colleagues(&mut self, now: Millis) -> Vec<Colleague> {
         for (id, agent) in self.agents.all_mut() {
-            let present = (agent.status(self.peers.have(id), now), self.chats.load(id));
+            let present = agent.present(self.peers.have(id), self.chats.load(id), now);
             agent.told = agent.told.filter(|told| *told == present);
         }
         self.colleagues(now)
@@ -329,7 +329,7 @@ impl Attendance {
     /// Whether [`Attendance::news`] would have something to tell.
     pub(super) fn has_news(&self, now: Millis) -> bool {
         let is_new = |id, agent: &agents::Agent| {
-            agent.told != Some((agent.status(self.peers.have(id), now), self.chats.load(id)))
+            agent.told != Some(agent.present(self.peers.have(id), self.chats.load(id), now))
         };
         self.line_moved || self.told_online.is_none() || self.agents.all().any(|(id, agent)| is_new(id, agent))
     }
@@ -338,10 +338,10 @@ impl Attendance {
     pub(super) fn news(&mut self, now: Millis, most: usize) -> News {
         let mut news = News::default();
         for (id, agent) in self.agents.all_mut() {
-            let present = (agent.status(self.peers.have(id), now), self.chats.load(id));
+            let present = agent.present(self.peers.have(id), self.chats.load(id), now);
             if agent.told != Some(present) {
                 agent.told = Some(present);
-                news.agents.push((id, present.0, present.1));
+                news.agents.push((id, present));
             }
         }
         let online = self.online(now);

@@ -109,12 +109,27 @@ fn what_was_answered_stays_with_who_answered() {
     assert!(attendance.abandoned(NOW + 10 * HAND_BACK_AFTER_MS).is_empty());
 }
 
+fn present(status: AgentStatus, capacity: u32) -> Present {
+    Present { status, load: 0, capacity }
+}
+
+#[test]
+fn another_capacity_is_news() {
+    let mut grace = account("Grace", 5);
+    let mut attendance = staffed(std::slice::from_ref(&grace));
+    attendance.news(NOW, 10);
+    grace.capacity = 7;
+    attendance.know(&[grace.clone()]);
+    assert!(attendance.has_news(NOW));
+    assert_eq!(attendance.news(NOW, 10).agents, vec![(grace.id, present(AgentStatus::Online, 7))]);
+}
+
 #[test]
 fn news_is_told_once() {
     let grace = account("Grace", 5);
     let mut attendance = staffed(std::slice::from_ref(&grace));
     let news = attendance.news(NOW, 10);
-    assert_eq!(news.agents, vec![(grace.id, AgentStatus::Online, 0)]);
+    assert_eq!(news.agents, vec![(grace.id, present(AgentStatus::Online, 5))]);
     assert_eq!(news.online, Some(1));
     let again = attendance.news(NOW, 10);
     assert!(again.agents.is_empty() && again.online.is_none() && again.line.is_empty());
@@ -172,6 +187,6 @@ fn what_one_session_was_shown_ahead_of_the_others_is_corrected_for_it() {
     attendance.depart(grace.id, NOW - LEAVE_AFTER_MS);
     assert!(attendance.has_news(NOW));
     let news = attendance.news(NOW, 10);
-    assert_eq!((news.online, news.agents), (Some(0), vec![(grace.id, AgentStatus::Offline, 0)]));
+    assert_eq!((news.online, news.agents), (Some(0), vec![(grace.id, present(AgentStatus::Offline, 5))]));
     assert!(!attendance.has_news(NOW));
 }

@@ -112,8 +112,8 @@ impl Desk {
 
     fn tell_news(&self, project: &ProjectDesk) {
         let news = project.attendance.lock().news(self.clock.ticks(), TOLD_OF_LINE);
-        for (agent, status, load) in news.agents {
-            self.tell_presence(project.id, agent, status, load);
+        for (agent, present) in news.agents {
+            self.tell_presence(project.id, agent, present);
         }
         if let Some(online) = news.online {
             self.bus.publish_here(Topic::Lobby(project.id), Message::AgentsOnline { online });

@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{Peer, limits::Gate, problem::Problem, proxied, tls::Tls};
+use super::{Peer, acme::CHALLENGE, limits::Gate, problem::Problem, proxied, tls::Tls};
 use crate::{config::Limits, tasks::Tasks, telemetry};
 
 /// How many connections may wait to be accepted: a storm of reconnects comes in the same second.
@@ -206,6 +206,7 @@ async fn handshake(
         tls.turns.take(address, TlsAcceptor::from(tls.config()).accept(stream)).await
     };
     let (outcome, stream) = match timeout(tls.timeout, handshake).await {
+        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE) => ("challenge", None),
         Ok(Ok(stream)) => {
             let resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
             (if resumed { "resumed" } else { "full" }, Some(stream))

@@ -7,7 +7,10 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::desk::{Failure, accounts::Denied};
+use crate::{
+    desk::{Failure, accounts::Denied},
+    trace,
+};
 
 /// What went wrong, for programs and for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -26,6 +29,9 @@ pub struct Problem {
     /// May be tried again unchanged after this many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
+    /// The trace in which the operator finds what happened: 32 hexadecimal digits. Missing where none was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 impl Problem {
@@ -38,6 +44,7 @@ impl Problem {
             detail: detail.into(),
             code,
             retry_after_s: None,
+            trace: None,
         }
     }
 
@@ -98,12 +105,15 @@ impl From<Failure> for Problem {
 
 /// The one place where a database's failure leaves by HTTP: the log has the reason, the outside does not.
 fn unavailable(why: &str) -> Problem {
-    tracing::error!(why, "a request failed");
-    Problem::busy("the database is not available; nothing was changed", 2)
+    let trace = trace::fault("unavailable");
+    tracing::error!(why, trace, "a request failed");
+    Problem { trace, ..Problem::busy("the database is not available; nothing was changed", 2) }
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        trace::fail(self.code);
+        self.trace = self.trace.or_else(trace::current);
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Serialising can't fail: texts and numbers.
         let body = serde_json::to_vec(&self).unwrap_or_default();

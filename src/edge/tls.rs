@@ -3,16 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::{
-    ServerConfig,
+    ConfigBuilder, ServerConfig,
     crypto::ring,
-    server::{ProducesTickets, StoresServerSessions},
+    server::{ProducesTickets, StoresServerSessions, WantsServerCert},
 };
 use sha2::{Digest as _, Sha256};
 
-use super::turns::Turns;
+use super::{
+    acme::{CHALLENGE, Orders},
+    turns::Turns,
+};
 use crate::{
-    config::{BadFile, Certificate, Limits, TlsFiles},
+    config::{BadFile, Certificate, Config, Limits, TlsFiles},
     tasks::Tasks,
 };
 
@@ -30,11 +34,22 @@ pub enum Error {
     /// The library takes no part of it.
     #[error("use the certificate: {0}")]
     Certificate(#[from] rustls::Error),
+    /// The authority can't be asked.
+    #[error("use tls.acme: {0}")]
+    Authority(String),
+}
+
+/// Where certificates come from.
+enum Source {
+    /// From files that somebody else renews.
+    Files(TlsFiles),
+    /// From an authority. The task that asks it is here until it is started.
+    Authority(Mutex<Option<Box<Orders>>>),
 }
 
 /// The present certificate, and the tickets that outlive it.
 pub struct Tls {
-    files: TlsFiles,
+    source: Source,
     config: ArcSwap<ServerConfig>,
     memory: Memory,
     /// Whose handshakes run now.
@@ -51,29 +66,30 @@ struct Memory {
 }
 
 impl Tls {
-    /// Reads the certificate.
-    pub fn open(files: TlsFiles, limits: &Limits) -> Result<Arc<Self>, Error> {
-        let memory = Memory {
-            // rustls has none by default: without it, no client resumes.
-            tickets: ring::Ticketer::new()?,
-            sessions: rustls::server::ServerSessionMemoryCache::new(REMEMBERED),
-        };
-        let config = ArcSwap::new(read(&files, &memory)?);
-        Ok(Arc::new(Self {
-            config,
-            files,
-            memory,
-            turns: Turns::new(limits),
-            timeout: Duration::from_millis(limits.handshake_timeout_ms),
-        }))
+    /// What is configured; none without a certificate.
+    pub fn of(config: &Config) -> Result<Option<Arc<Self>>, Error> {
+        if let Some(files) = &config.tls {
+            return Self::open(files.clone(), &config.limits).map(Some);
+        }
+        let Some(acme) = &config.acme else { return Ok(None) };
+        let (orders, resolver) = Orders::new(acme).map_err(Error::Authority)?;
+        let memory = Memory::new()?;
+        let mut config_of = builder()?.with_cert_resolver(resolver);
+        config_of.alpn_protocols.push(CHALLENGE.to_vec());
+        let source = Source::Authority(Mutex::new(Some(Box::new(orders))));
+        Ok(Some(Self::new(source, memory.complete(config_of), memory, &config.limits)))
     }
 
-    /// Says in the metrics when the present certificate ends.
-    fn tell_end(&self) {
-        if let Some(end) = self.files.ends_at_s() {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact for 285 million years")]
-            metrics::gauge!("deskbell_certificate_expires_seconds").set(end as f64);
-        }
+    /// Reads the certificate.
+    fn open(files: TlsFiles, limits: &Limits) -> Result<Arc<Self>, Error> {
+        let memory = Memory::new()?;
+        let config = read(&files, &memory)?;
+        Ok(Self::new(Source::Files(files), config, memory, limits))
+    }
+
+    fn new(source: Source, config: Arc<ServerConfig>, memory: Memory, limits: &Limits) -> Arc<Self> {
+        let (config, turns) = (ArcSwap::new(config), Turns::new(limits));
+        Arc::new(Self { source, config, memory, turns, timeout: Duration::from_millis(limits.handshake_timeout_ms) })
     }
 
     /// What the next handshake uses.
@@ -82,13 +98,13 @@ impl Tls {
     }
 
     /// Takes up the files as they are now; what is no good leaves the old certificate in use, and is said.
-    fn reload(&self) {
-        match read(&self.files, &self.memory) {
+    fn reload(&self, files: &TlsFiles) {
+        match read(files, &self.memory) {
             Ok(config) => {
                 self.config.store(config);
-                self.tell_end();
+                tell_end(files.ends_at_s());
                 metrics::counter!("deskbell_certificate_reloads_total", "outcome" => "taken_up").increment(1);
-                tracing::info!(file = %self.files.cert.display(), "certificate taken up");
+                tracing::info!(file = %files.cert.display(), "certificate taken up");
             }
             Err(error) => {
                 metrics::counter!("deskbell_certificate_reloads_total", "outcome" => "refused").increment(1);
@@ -97,30 +113,66 @@ impl Tls {
         }
     }
 
-    /// Looks at the files until the program stops, and at once on SIGHUP.
+    /// Keeps the certificate fresh until the program stops.
     pub fn watch(self: &Arc<Self>, tasks: &Tasks) {
+        match &self.source {
+            Source::Files(files) => self.watch_files(files.clone(), tasks),
+            Source::Authority(orders) => {
+                if let Some(orders) = orders.lock().take() {
+                    tasks.spawn(orders.run(tasks.clone()));
+                }
+            }
+        }
+    }
+
+    /// Looks at the files every now and then, and at once on SIGHUP.
+    fn watch_files(self: &Arc<Self>, files: TlsFiles, tasks: &Tasks) {
         let (tls, stop) = (Arc::clone(self), tasks.clone());
         tasks.spawn(async move {
-            tls.tell_end();
-            let mut seen = fingerprint(&tls.files).await;
+            tell_end(files.ends_at_s());
+            let mut seen = fingerprint(&files).await;
             let mut hangups = hangups();
             loop {
                 tokio::select! {
                     () = stop.stopped() => break,
                     () = next(&mut hangups) => {
-                        seen = fingerprint(&tls.files).await;
-                        tls.reload();
+                        seen = fingerprint(&files).await;
+                        tls.reload(&files);
                     }
                     () = tokio::time::sleep(LOOK_EVERY) => {
-                        let now = fingerprint(&tls.files).await;
+                        let now = fingerprint(&files).await;
                         if now != seen {
                             seen = now;
-                            tls.reload();
+                            tls.reload(&files);
                         }
                     }
                 }
             }
         });
+    }
+}
+
+impl Memory {
+    fn new() -> Result<Self, Error> {
+        // rustls has no tickets by default: without them, no client resumes.
+        let tickets = ring::Ticketer::new()?;
+        Ok(Self { tickets, sessions: rustls::server::ServerSessionMemoryCache::new(REMEMBERED) })
+    }
+
+    /// What does not depend on the certificate.
+    fn complete(&self, mut config: ServerConfig) -> Arc<ServerConfig> {
+        config.alpn_protocols.insert(0, b"http/1.1".to_vec());
+        config.ticketer = Arc::clone(&self.tickets);
+        config.session_storage = Arc::clone(&self.sessions);
+        Arc::new(config)
+    }
+}
+
+/// Says in the metrics when the present certificate ends, in seconds since 1970.
+pub(super) fn tell_end(at_s: Option<i64>) {
+    if let Some(end) = at_s {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact for 285 million years")]
+        metrics::gauge!("deskbell_certificate_expires_seconds").set(end as f64);
     }
 }
 
@@ -157,14 +209,13 @@ async fn fingerprint(files: &TlsFiles) -> [Option<[u8; 32]>; 2] {
 
 fn read(files: &TlsFiles, memory: &Memory) -> Result<Arc<ServerConfig>, Error> {
     let Certificate { chain, key } = files.read()?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.ticketer = Arc::clone(&memory.tickets);
-    config.session_storage = Arc::clone(&memory.sessions);
-    Ok(Arc::new(config))
+    Ok(memory.complete(builder()?.with_single_cert(chain, key)?))
+}
+
+fn builder() -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    Ok(builder.with_no_client_auth())
 }
 
 #[cfg(test)]
@@ -184,13 +235,14 @@ mod tests {
     #[test]
     fn a_bad_new_file_leaves_the_old_one_in_use() {
         let folder = tempfile::tempdir().unwrap();
-        let tls = Tls::open(write(folder.path(), "one.example"), &Limits::default()).unwrap();
+        let files = write(folder.path(), "one.example");
+        let tls = Tls::open(files.clone(), &Limits::default()).unwrap();
         let first = tls.config();
-        std::fs::write(&tls.files.cert, "half a file").unwrap();
-        tls.reload();
+        std::fs::write(&files.cert, "half a file").unwrap();
+        tls.reload(&files);
         assert!(Arc::ptr_eq(&first, &tls.config()));
         write(folder.path(), "two.example");
-        tls.reload();
+        tls.reload(&files);
         assert!(!Arc::ptr_eq(&first, &tls.config()));
         assert!(tls.config().ticketer.enabled());
     }

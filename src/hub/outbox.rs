@@ -14,7 +14,11 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
-use crate::{protocol::close::CloseCode, telemetry::refused};
+use crate::{
+    protocol::close::CloseCode,
+    telemetry::refused,
+    trace::{Part, Span},
+};
 
 /// How much a session may be behind.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +85,8 @@ struct Shelves {
     frames: VecDeque<Utf8Bytes>,
     bytes: usize,
     ending: Option<CloseCode>,
+    /// Of the frames, those that belong to a trace.
+    delivering: Vec<Span>,
     /// The session's task, while it waits for something of this. It is one task, so there is room for one.
     waiting: Option<Waker>,
 }
@@ -94,6 +100,8 @@ pub struct Batch {
     pub frames: VecDeque<Utf8Bytes>,
     /// The session is to be closed, after this batch.
     pub ending: Option<CloseCode>,
+    /// What is recorded of frames that belong to a trace; ends when they are written.
+    pub delivering: Vec<Span>,
 }
 
 impl Outbox {
@@ -104,6 +112,7 @@ impl Outbox {
 
     /// Puts a frame at the end. When it does not fit, the session is over: 4002, it resumes from the log.
     pub fn push(&self, frame: Utf8Bytes) {
+        let delivery = Span::part(Part::Delivery);
         let mut shelves = self.shelves.lock();
         if shelves.ending.is_some() {
             return;
@@ -114,6 +123,9 @@ impl Outbox {
         } else {
             shelves.bytes += frame.len();
             shelves.frames.push_back(frame);
+            if delivery.is_some() {
+                shelves.delivering.push(delivery);
+            }
         }
         wake(shelves);
     }
@@ -193,6 +205,7 @@ impl Outbox {
             states: std::mem::take(&mut shelves.states),
             frames: std::mem::take(&mut shelves.frames),
             ending: shelves.ending,
+            delivering: std::mem::take(&mut shelves.delivering),
         }
     }
 
@@ -236,6 +249,7 @@ impl Shelves {
         self.ending = Some(code);
         self.frames = VecDeque::new();
         self.states = Vec::new();
+        self.delivering = Vec::new();
         self.bytes = 0;
     }
 }

@@ -195,6 +195,13 @@ macro_rules! commands {
             /// Every `type` that a client may send.
             pub const NAMES: &[&str] = &[$($name),*];
 
+            /// Its `type`.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
+
             fn parse(name: &str, line: &str) -> Option<Result<Self, String>> {
                 Some(match name {
                     $($name => parse::body::<$body>(line).map(Self::$variant),)*

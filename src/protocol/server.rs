@@ -159,6 +159,9 @@ pub struct Error {
     /// May be tried again unchanged after this long; missing: may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_ms: Option<u64>,
+    /// The trace in which the operator finds what happened: 32 hexadecimal digits. Missing where none was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// `entry`: one line of a conversation's log.
@@ -260,6 +263,9 @@ pub enum Presence {
         status: AgentStatus,
         /// Open conversations it has.
         load: u32,
+        /// How many it takes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        capacity: Option<u32>,
     },
 }
 

@@ -20,6 +20,7 @@ use crate::{
     },
     telemetry::sparing::Sparing,
     tokens::TokenError,
+    trace,
 };
 
 /// When a client may try again after the log could not be written.
@@ -65,26 +66,39 @@ static REFUSED: Sparing = Sparing::new();
 
 /// The failure as the client is told.
 fn error_of(context: &Context, failure: &Failure) -> server::Error {
-    let (code, retry_ms) = match failure {
-        Failure::Refused(Refusal::BadRequest(_)) => (ErrorCode::BadRequest, None),
-        Failure::Refused(Refusal::Forbidden(_)) => (ErrorCode::Forbidden, None),
-        Failure::Refused(Refusal::NotFound) => (ErrorCode::NotFound, None),
-        Failure::Refused(Refusal::Conflict(_)) => (ErrorCode::Conflict, None),
-        Failure::Refused(Refusal::TooLarge(_)) => (ErrorCode::TooLarge, None),
-        Failure::Unavailable(why) => {
-            if let Some(left_out) = REFUSED.turn(context.clock.ticks()) {
-                tracing::warn!(%why, left_out, "refused for now: the log is not available");
-            }
+    let (code, message, retry_ms) = match failure {
+        Failure::Refused(refusal) => (code_of(refusal), refusal.to_string(), None),
+        Failure::Unavailable(_) => {
             let message = "messages can't be stored now; nothing was lost, try again".to_owned();
-            return server::Error {
-                id: None,
-                code: ErrorCode::Unavailable,
-                message,
-                retry_ms: Some(UNAVAILABLE_RETRY_MS),
-            };
+            (ErrorCode::Unavailable, message, Some(UNAVAILABLE_RETRY_MS))
         }
     };
-    server::Error { id: None, code, message: failure.to_string(), retry_ms }
+    let trace = trace_of(code);
+    if let Failure::Unavailable(why) = failure
+        && let Some(left_out) = REFUSED.turn(context.clock.ticks())
+    {
+        tracing::warn!(%why, trace, left_out, "refused for now: the log is not available");
+    }
+    server::Error { id: None, code, message, retry_ms, trace }
+}
+
+const fn code_of(refusal: &Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::BadRequest(_) => ErrorCode::BadRequest,
+        Refusal::Forbidden(_) => ErrorCode::Forbidden,
+        Refusal::NotFound => ErrorCode::NotFound,
+        Refusal::Conflict(_) => ErrorCode::Conflict,
+        Refusal::TooLarge(_) => ErrorCode::TooLarge,
+    }
+}
+
+/// The id of the trace that an error names. What is the server's own fault has one in any case, where traces are made.
+pub(super) fn trace_of(code: ErrorCode) -> Option<String> {
+    if matches!(code, ErrorCode::Unavailable | ErrorCode::Internal) {
+        return trace::fault(code.as_str());
+    }
+    trace::fail(code.as_str());
+    trace::current()
 }
 
 /// Commands whose answer is only that they were done.
@@ -127,6 +141,7 @@ fn no_good(error: TokenError) -> Outcome {
             code: ErrorCode::Unauthorized,
             message: error.to_string(),
             retry_ms: None,
+            trace: trace_of(ErrorCode::Unauthorized),
         }),
     }
 }

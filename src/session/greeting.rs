@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{Context, Peer, attending::Attending, socket::Ending};
+use super::{Context, Peer, attending::Attending, commands::trace_of, socket::Ending};
 use crate::{
     desk::{Budget, Caller, CaughtUp, Failure, Since},
     domain::{AgentRef, Lane, Role, access::Actor},
@@ -66,7 +66,7 @@ impl Turned {
     }
 
     fn with(code: CloseCode, id: Option<u32>, error: ErrorCode, message: &str, retry_ms: Option<u64>) -> Self {
-        let error = server::Error { id, code: error, message: message.to_owned(), retry_ms };
+        let error = server::Error { id, code: error, message: message.to_owned(), retry_ms, trace: trace_of(error) };
         Self { error: Some(Box::new(ServerFrame::Error(error))), ending: Ending::Code(code) }
     }
 }

@@ -35,6 +35,7 @@ use crate::{
         server::{Error, ErrorCode, Ok as OkFrame, Ping, Reply, ServerFrame, TokenExpiring},
     },
     telemetry::{hot, refused},
+    trace::{Part, Span},
 };
 
 /// Commands that may wait behind the one being carried out; then the socket is not read until there is room.
@@ -49,8 +50,8 @@ pub(super) struct Serving {
     person: Arc<Person>,
     pace: Pace,
     heartbeat: Heartbeat,
-    /// Commands in line, each with the time of its arrival.
-    waiting: VecDeque<(Instant, ClientFrame)>,
+    /// Commands in line.
+    waiting: VecDeque<Waiting>,
     current: Option<Current>,
     /// When this session ends because the node is being stopped.
     drained_at: Option<Instant>,
@@ -58,9 +59,18 @@ pub(super) struct Serving {
     along: Vec<Utf8Bytes>,
 }
 
+/// A command in line.
+struct Waiting {
+    arrived: Instant,
+    /// Recorded from its arrival to its answer.
+    edge: Span,
+    frame: ClientFrame,
+}
+
 /// The command that is being carried out.
 struct Current {
     id: Option<u32>,
+    edge: Span,
     /// When it arrived, if it writes.
     arrived: Option<Instant>,
     work: Work,
@@ -151,18 +161,38 @@ impl Serving {
         if self.current.is_some() {
             return;
         }
-        let Some((arrived, ClientFrame { id, command })) = self.waiting.pop_front() else { return };
+        let Some(Waiting { arrived, edge, frame: ClientFrame { id, command } }) = self.waiting.pop_front() else {
+            return;
+        };
         let arrived = is_write(&command).then_some(arrived);
         let (context, person) = (Arc::clone(&self.context), Arc::clone(&self.person));
+        let recorded = self.record(&edge, &command);
         let carried_out = async move { carry_out(&context, &person, command).await };
-        self.current = Some(Current { id, arrived, work: Work::new(&self.context.tasks, carried_out) });
+        let tasks = &self.context.tasks;
+        let work = if recorded.is_some() {
+            Work::new(tasks, async move { recorded.around(carried_out).await })
+        } else {
+            Work::new(tasks, carried_out)
+        };
+        self.current = Some(Current { id, edge, arrived, work });
+    }
+
+    /// The part of a command's trace in which it is carried out.
+    fn record(&self, edge: &Span, command: &Command) -> Span {
+        edge.note("deskbell.command", &command.name());
+        edge.note("deskbell.session", &self.person.claims.session);
+        let _entered = edge.enter();
+        let session = Span::part(Part::Session);
+        session.note("deskbell.project", &self.person.claims.project);
+        session
     }
 
     async fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (id, arrived) = self.current.take().map_or((None, None), |current| (current.id, current.arrived));
+        let current = self.current.take();
+        let (id, arrived) = current.as_ref().map_or((None, None), |current| (current.id, current.arrived));
         if let Some(arrived) = arrived {
             hot::ACCEPT_TO_ACK.record(arrived.elapsed());
         }
@@ -175,10 +205,14 @@ impl Serving {
                 self.heartbeat.renew(refreshed.token_ttl_ms, Instant::now());
                 (answer(Reply::Refreshed(refreshed)), Vec::new())
             }
-            Outcome::Error(error) => (Some(ServerFrame::Error(Error { id, ..error })), Vec::new()),
+            Outcome::Error(error) => {
+                current.iter().for_each(|current| current.edge.fail(error.code.as_str()));
+                (Some(ServerFrame::Error(Error { id, ..error })), Vec::new())
+            }
             Outcome::End(code) => return Err(Ending::Code(code)),
         };
         self.deliver(socket, frame.map(|frame| frame.encode().into())).await?;
+        drop(current);
         self.go_on(&lanes);
         Ok(())
     }
@@ -227,7 +261,11 @@ impl Serving {
         }
         if answer.is_some() || !batch.states.is_empty() || !batch.frames.is_empty() {
             let states = batch.states.into_iter().map(|(_, frame)| frame);
-            self.write(socket, answer, states.chain(batch.frames)).await?;
+            let written = self.write(socket, answer, states.chain(batch.frames)).await;
+            if written.is_err() {
+                batch.delivering.iter().for_each(|delivery| delivery.fail("not_written"));
+            }
+            written?;
         }
         batch.ending.map_or(Ok(()), |code| Err(Ending::Code(code)))
     }
@@ -296,8 +334,15 @@ impl Serving {
 
     /// Puts a command in line; returns what to tell the client when it is not one, or comes too fast.
     fn queue(&mut self, line: &str) -> Result<Option<ServerFrame>, Ending> {
-        let error = |id, code, message, retry_ms| Ok(Some(ServerFrame::Error(Error { id, code, message, retry_ms })));
         let parsed = ClientFrame::parse(line);
+        let edge = match &parsed {
+            Ok(ClientFrame { command: Command::Pong(_), .. }) => Span::default(),
+            _ => Span::root(Part::Edge),
+        };
+        let error = |id, code: ErrorCode, message, retry_ms| {
+            edge.fail(code.as_str());
+            Ok(Some(ServerFrame::Error(Error { id, code, message, retry_ms, trace: edge.trace() })))
+        };
         let (id, writes) = match &parsed {
             Ok(frame) => (frame.id, is_write(&frame.command)),
             Err(ParseError::Malformed) => return Err(Ending::Code(CloseCode::BadProtocol)),
@@ -314,7 +359,7 @@ impl Serving {
         match parsed {
             Ok(ClientFrame { command: Command::Pong(_), .. }) | Err(ParseError::Malformed) => Ok(None),
             Ok(frame) => {
-                self.waiting.push_back((Instant::now(), frame));
+                self.waiting.push_back(Waiting { arrived: Instant::now(), edge, frame });
                 Ok(None)
             }
             Err(unknown @ ParseError::UnknownType { .. }) => {

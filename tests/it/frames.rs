@@ -266,13 +266,22 @@ fn server_frames() -> Vec<ServerFrame> {
     let by = Who::Visitor(id(2));
     let mut frames: Vec<_> = replies().into_iter().map(|reply| ServerFrame::Ok(server::Ok { id: 7, reply })).collect();
     frames.extend(server::ErrorCode::ALL.iter().map(|code| {
-        ServerFrame::Error(server::Error { id: Some(7), code: *code, message: "why".to_owned(), retry_ms: None })
+        let message = "why".to_owned();
+        ServerFrame::Error(server::Error { id: Some(7), code: *code, message, retry_ms: None, trace: None })
     }));
     frames.push(ServerFrame::Error(server::Error {
         id: None,
         code: server::ErrorCode::RateLimited,
         message: "why".to_owned(),
         retry_ms: Some(800),
+        trace: None,
+    }));
+    frames.push(ServerFrame::Error(server::Error {
+        id: Some(7),
+        code: server::ErrorCode::Unavailable,
+        message: "why".to_owned(),
+        retry_ms: Some(1_000),
+        trace: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
     }));
     frames.extend(events().into_iter().map(|(from, event)| ServerFrame::Entry(Box::new(entry(from, event)))));
     frames.extend([
@@ -291,7 +300,12 @@ fn server_frames() -> Vec<ServerFrame> {
             text: Some("draft".to_owned()),
         }),
         ServerFrame::Presence(server::Presence::Agents { agents: server::AgentCount { online: 2 } }),
-        ServerFrame::Presence(server::Presence::Agent { agent: id(3), status: AgentStatus::Away, load: 3 }),
+        ServerFrame::Presence(server::Presence::Agent {
+            agent: id(3),
+            status: AgentStatus::Away,
+            load: 3,
+            capacity: Some(5),
+        }),
         ServerFrame::Viewing(server::Viewing { conversation: conversation(), agents: vec![grace()] }),
         ServerFrame::Queue(server::QueueUpdate { conversation: conversation(), queue: queue() }),
         ServerFrame::Inbox(server::InboxUpdate { conversation: head() }),

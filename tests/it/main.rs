@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod accounts;
+mod acme;
 mod bus;
 mod cli;
 mod deploy;
@@ -21,4 +22,5 @@ mod support;
 mod tidy;
 mod tls;
 mod together;
+mod traces;
 mod verbs;

@@ -5,6 +5,7 @@ mod away;
 mod degraded;
 mod revoking;
 mod talking;
+mod tracing;
 
 use serde_json::{Value, json};
 
@@ -28,12 +29,24 @@ impl Pair {
     }
 
     async fn start_over(database: &str, limits: &[(&str, u64)]) -> Self {
+        let settings: Vec<_> =
+            limits.iter().map(|(name, value)| (format!("limits.{name}"), value.to_string())).collect();
+        let settings: Vec<_> = settings.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        Self::start_as(database, &settings).await
+    }
+
+    /// With further settings, as they stand in the file.
+    async fn start_set(settings: &[(&str, String)]) -> Self {
+        Self::start_as(&postgres::database(), settings).await
+    }
+
+    async fn start_as(database: &str, settings: &[(&str, String)]) -> Self {
         let redis = Redis::start().await;
         let setup = || {
             let mut setup = Setup::new();
             setup.text("database.url", database).text("redis.url", &redis.url());
-            for (name, value) in limits {
-                setup.limit(name, *value);
+            for (key, value) in settings {
+                setup.set(key, value);
             }
             setup
         };

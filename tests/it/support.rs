@@ -3,6 +3,7 @@
 //! Nothing here sleeps for luck: what is awaited is awaited by name, with a limit.
 
 mod client;
+mod collector;
 mod http;
 mod link;
 mod people;
@@ -15,6 +16,7 @@ use std::{fmt::Display, future::Future, time::Duration};
 
 pub(crate) use self::{
     client::{Client, assignment, entries_of, message, seqs_of, texts_of},
+    collector::{Collector, Recorded},
     http::{Answer, Request},
     link::Link,
     people::{Agent, PASSWORD, Project},

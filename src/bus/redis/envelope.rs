@@ -6,7 +6,7 @@
 //! | 16 | the sending node |
 //! | 32 | HMAC-SHA256 with the installation's secret, over all other bytes |
 //! | 1 | kind: `s` said, `p` probe, `b` beat, `g` goodbye |
-//! | rest | said: JSON of topic and message; probe: its number, 8 bytes; beat and goodbye: nothing |
+//! | rest | said: JSON of topic and message, of a trace's word where there is one; probe: its number, 8 bytes; beat and goodbye: nothing |
 //!
 //! A newer version and an unknown kind are skipped, so that two versions can run side by side while one replaces the other.
 
@@ -43,7 +43,7 @@ pub(super) struct Seal {
 #[derive(Debug)]
 pub(super) enum Content {
     /// A message of another node.
-    Said(Topic, Box<Message>),
+    Said(Topic, Box<Message>, Option<Box<str>>),
     /// This node's own probe.
     Probe(u64),
     /// Another node is there.
@@ -80,12 +80,17 @@ impl Skip {
 struct Letter<'a> {
     topic: Topic,
     message: &'a Message,
+    /// Where this belongs to a trace: what the other node's part of it goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
 struct Opened {
     topic: Topic,
     message: Message,
+    #[serde(default)]
+    trace: Option<Box<str>>,
 }
 
 impl Seal {
@@ -103,9 +108,14 @@ impl Seal {
     }
 
     /// An envelope with a message.
-    pub(super) fn said(&self, topic: Topic, message: &Message) -> Result<Vec<u8>, serde_json::Error> {
+    pub(super) fn said(
+        &self,
+        topic: Topic,
+        message: &Message,
+        trace: Option<&str>,
+    ) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = self.begun(SAID);
-        serde_json::to_writer(&mut bytes, &Letter { topic, message })?;
+        serde_json::to_writer(&mut bytes, &Letter { topic, message, trace })?;
         self.sign(&mut bytes);
         Ok(bytes)
     }
@@ -172,7 +182,7 @@ impl Seal {
             (SAID | BEAT | GOODBYE, true) => return Err(Skip::Own),
             (SAID, false) => {
                 let letter: Opened = serde_json::from_slice(body).map_err(|_| Skip::Unknown)?;
-                Content::Said(letter.topic, Box::new(letter.message))
+                Content::Said(letter.topic, Box::new(letter.message), letter.trace)
             }
             (BEAT, false) => Content::Beat,
             (GOODBYE, false) => Content::Goodbye,
@@ -192,7 +202,7 @@ mod tests {
     }
 
     fn sealed(by: &Seal) -> Vec<u8> {
-        by.said(Topic::Lobby(ProjectId::generate()), &Message::AgentsOnline { online: 3 }).unwrap()
+        by.said(Topic::Lobby(ProjectId::generate()), &Message::AgentsOnline { online: 3 }, None).unwrap()
     }
 
     fn why(reader: &Seal, bytes: &[u8]) -> Option<Skip> {
@@ -206,7 +216,7 @@ mod tests {
         let (node, content) = other.open(&bytes).unwrap();
         assert_eq!(node, one.node);
         assert!(
-            matches!(content, Content::Said(Topic::Lobby(_), message) if *message == Message::AgentsOnline { online: 3 })
+            matches!(content, Content::Said(Topic::Lobby(_), message, None) if *message == Message::AgentsOnline { online: 3 })
         );
         assert_eq!(why(&one, &bytes), Some(Skip::Own));
         assert!(one.is_own_message(&bytes) && !other.is_own_message(&bytes));

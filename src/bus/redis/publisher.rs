@@ -21,8 +21,8 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// What waits to be published.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    /// A message.
-    Said(Topic, Message),
+    /// A message, and where it belongs to a trace its word.
+    Said(Topic, Message, Option<Box<str>>),
     /// A word to this node itself.
     Probe,
     /// A word to all nodes that this one is there.
@@ -100,11 +100,13 @@ impl Publisher {
     async fn send(&mut self, batch: &[Outgoing]) -> RedisResult<()> {
         let mut pipeline = Pipeline::with_capacity(batch.len() + 1);
         if self.shared.lost.swap(false, Ordering::Relaxed) {
-            add(&mut pipeline, &self.shared, Topic::Control, &Message::Missed);
+            add(&mut pipeline, &self.shared, Topic::Control, &Message::Missed, None);
         }
         for outgoing in batch {
             match outgoing {
-                Outgoing::Said(topic, message) => add(&mut pipeline, &self.shared, *topic, message),
+                Outgoing::Said(topic, message, trace) => {
+                    add(&mut pipeline, &self.shared, *topic, message, trace.as_deref());
+                }
                 Outgoing::Probe => add_probe(&mut pipeline, &self.shared),
                 Outgoing::Beat => add_to_all(&mut pipeline, &self.shared, &self.shared.seal.beat()),
             }
@@ -118,7 +120,7 @@ async fn open(shared: &Shared) -> RedisResult<MultiplexedConnection> {
     let mut pipeline = Pipeline::with_capacity(2);
     add_probe(&mut pipeline, shared);
     if shared.lost.load(Ordering::Relaxed) {
-        add(&mut pipeline, shared, Topic::Control, &Message::Missed);
+        add(&mut pipeline, shared, Topic::Control, &Message::Missed, None);
     }
     send(&mut connection, &pipeline).await?;
     shared.lost.store(false, Ordering::Relaxed);
@@ -154,8 +156,8 @@ async fn send(connection: &mut MultiplexedConnection, pipeline: &Pipeline) -> Re
     })
 }
 
-fn add(pipeline: &mut Pipeline, shared: &Shared, topic: Topic, message: &Message) {
-    match shared.seal.said(topic, message) {
+fn add(pipeline: &mut Pipeline, shared: &Shared, topic: Topic, message: &Message, trace: Option<&str>) {
+    match shared.seal.said(topic, message, trace) {
         Ok(envelope) => add_envelope(pipeline, &Channel::of(topic).name(&shared.seal.prefix), &envelope),
         Err(error) => tracing::error!(%error, "a message can't be written as JSON"),
     }

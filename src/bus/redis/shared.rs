@@ -24,6 +24,7 @@ use crate::{
     bus::{Local, Source},
     clock::Clock,
     tasks::Tasks,
+    trace::{Part, Span},
 };
 
 /// How long a connection may take to be made, with TLS and log-in.
@@ -109,9 +110,12 @@ impl Shared {
     /// Opens an envelope, and hands what it says to this node's parts.
     pub(super) fn take_up(&self, bytes: &[u8]) {
         match self.seal.open(bytes) {
-            Ok((node, Content::Said(topic, message))) => {
+            Ok((node, Content::Said(topic, message, trace))) => {
                 metrics::counter!("deskbell_bus_remote_total").increment(1);
                 self.peers.heard(node);
+                let span = Span::of_other_node(Part::Bus, trace.as_deref());
+                span.note("deskbell.topic", &topic.word());
+                let _entered = span.enter();
                 self.local.deliver(topic, &message, Source::Node(node));
             }
             Ok((_, Content::Probe(number))) => {

@@ -37,7 +37,18 @@ pub(super) struct Agent {
     stays_until: Millis,
     pub(super) last_given: Millis,
     /// How all sessions know it to be; none when some know it otherwise.
-    pub(super) told: Option<(AgentStatus, u32)>,
+    pub(super) told: Option<Present>,
+}
+
+/// How an agent is, as its colleagues see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Present {
+    /// Whether it is here.
+    pub(crate) status: AgentStatus,
+    /// Open conversations it has.
+    pub(crate) load: u32,
+    /// How many it takes.
+    pub(crate) capacity: u32,
 }
 
 impl Agent {
@@ -52,7 +63,7 @@ impl Agent {
             left_at: None,
             stays_until: 0,
             last_given: 0,
-            told: Some((AgentStatus::Offline, 0)),
+            told: Some(Present { status: AgentStatus::Offline, load: 0, capacity: account.capacity }),
         }
     }
 
@@ -64,6 +75,11 @@ impl Agent {
             true if self.wish.online && self.role.answers() => AgentStatus::Online,
             true => AgentStatus::Away,
         }
+    }
+
+    /// The same with all that its colleagues see.
+    pub(super) fn present(&self, is_elsewhere: bool, load: u32, now: Millis) -> Present {
+        Present { status: self.status(is_elsewhere, now), load, capacity: self.capacity }
     }
 
     /// Whether it wants conversations and may have them.

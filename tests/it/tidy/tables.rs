@@ -46,7 +46,7 @@ fn error_codes() {
 #[test]
 fn error_codes_are_complete_and_named_as_on_the_wire() {
     for code in ErrorCode::ALL {
-        let error = Error { id: None, code: *code, message: String::new(), retry_ms: None };
+        let error = Error { id: None, code: *code, message: String::new(), retry_ms: None, trace: None };
         assert_eq!(serde_json::to_value(error).unwrap()["code"], code.as_str());
     }
 }

@@ -52,7 +52,9 @@ export class AgentModel extends Model {
       this.change(frame.conversation, (chat) => ({ ...chat, viewing: frame.agents }));
     } else if (frame.type === "presence" && "agent" in frame) {
       const { agent, status, load } = frame;
-      this.agents.set(this.agents.getSnapshot().map((info) => (info.id === agent ? { ...info, status, load } : info)));
+      // A server of the version before does not say how many it takes.
+      const changed = (info: AgentInfo) => ({ ...info, status, load, capacity: frame.capacity ?? info.capacity });
+      this.agents.set(this.agents.getSnapshot().map((info) => (info.id === agent ? changed(info) : info)));
     } else {
       super.frame(frame);
       if (frame.type === "entry" && (frame.event === "banned" || frame.event === "unbanned")) this.#banned(frame.conversation, frame.event === "banned");

@@ -451,6 +451,8 @@ export interface components {
              * @description May be tried again unchanged after this long; missing: may not.
              */
             readonly retry_ms?: number;
+            /** @description The trace in which the operator finds what happened: 32 hexadecimal digits. Missing where none was made. */
+            readonly trace?: string;
         };
         /**
          * @description What programs tell errors apart by.
@@ -813,6 +815,11 @@ export interface components {
             readonly agent: components["schemas"]["AgentId"];
             /**
              * Format: int32
+             * @description How many it takes.
+             */
+            readonly capacity?: number;
+            /**
+             * Format: int32
              * @description Open conversations it has.
              */
             readonly load: number;
@@ -837,6 +844,8 @@ export interface components {
             readonly status: number;
             /** @description The status line's words. */
             readonly title: string;
+            /** @description The trace in which the operator finds what happened: 32 hexadecimal digits. Missing where none was made. */
+            readonly trace?: string;
             /** @description A URI that names the kind of problem: `urn:deskbell:<code>`. */
             readonly type: string;
         };
