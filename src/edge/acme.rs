@@ -99,8 +99,9 @@ impl Shelf {
             digest.update([0]);
             digest.update(text);
         }
-        let short: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(format!("{what}-{short}"))
+        let digest = digest.finalize();
+        let short = digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        self.folder.join(format!("{what}-{short:016x}"))
     }
 
     async fn load(&self, path: PathBuf) -> io::Result<Option<Vec<u8>>> {
@@ -146,7 +147,9 @@ impl CertCache for Shelf {
 
     async fn load_cert(&self, domains: &[String], directory_url: &str) -> io::Result<Option<Vec<u8>>> {
         let found = self.load(self.path("certificate", domains, directory_url)).await?;
-        found.iter().for_each(|pem| tell_end(pem));
+        if let Some(pem) = &found {
+            tell_end(pem);
+        }
         Ok(found)
     }
 

@@ -13,17 +13,20 @@ use crate::{
 };
 
 /// What went wrong, for programs and for people.
+// Texts without room to grow: it is handed on as an error, and stays small.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// A URI that names the kind of problem: `urn:deskbell:<code>`.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
     /// The status line's words.
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// For people: what to do about it.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
     /// For programs.
     pub code: &'static str,
     /// May be tried again unchanged after this many seconds.
@@ -31,17 +34,18 @@ pub struct Problem {
     pub retry_after_s: Option<u64>,
     /// The trace in which the operator finds what happened: 32 hexadecimal digits. Missing where none was made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trace: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub trace: Option<Box<str>>,
 }
 
 impl Problem {
     /// A problem with a code that programs tell apart.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:deskbell:{code}"),
+            kind: format!("urn:deskbell:{code}").into(),
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into(),
             code,
             retry_after_s: None,
             trace: None,
@@ -107,13 +111,13 @@ impl From<Failure> for Problem {
 fn unavailable(why: &str) -> Problem {
     let trace = trace::fault("unavailable");
     tracing::error!(why, trace, "a request failed");
-    Problem { trace, ..Problem::busy("the database is not available; nothing was changed", 2) }
+    Problem { trace: trace.map(Into::into), ..Problem::busy("the database is not available; nothing was changed", 2) }
 }
 
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         trace::fail(self.code);
-        self.trace = self.trace.or_else(trace::current);
+        self.trace = self.trace.or_else(|| trace::current().map(Into::into));
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Serialising can't fail: texts and numbers.
         let body = serde_json::to_vec(&self).unwrap_or_default();

@@ -229,15 +229,24 @@ async fn write(context: &Arc<Context>, person: &Person, command: Command) -> Res
     }
 }
 
-/// Shuts the visitor of a conversation out, or lets it in again. It is written down first: colleagues see who did it.
+/// Shuts the visitor of a conversation out, or lets it in again. That it is shut out is written down first: colleagues see who
+/// did it, whatever follows. That it is let in is written when it is: who reads it may count on it.
 async fn ban(context: &Arc<Context>, person: &Person, wanted: &client::Ban) -> Result<Outcome, Failure> {
     let (caller, id) = (&person.caller, wanted.conversation);
     caller.actor.must_answer()?;
     let state = context.desk.look(caller, id).await?;
     if context.accounts.is_banned(state.project, state.visitor) != wanted.on {
-        context.desk.write(caller, id, None, conversation::Command::Ban { on: wanted.on }).await?;
-        let done = context.accounts.ban(state.project, state.visitor, wanted.on).await;
-        done.map_err(|error| Failure::Unavailable(error.to_string()))?;
+        let command = conversation::Command::Ban { on: wanted.on };
+        let put_down = context.accounts.ban(state.project, state.visitor, wanted.on);
+        let put_down = async { put_down.await.map_err(|error| Failure::Unavailable(error.to_string())) };
+        let say = context.desk.write(caller, id, None, command);
+        if wanted.on {
+            say.await?;
+            put_down.await?;
+        } else {
+            put_down.await?;
+            say.await?;
+        }
     }
     Ok(Outcome::Reply(Reply::Done(Done {})))
 }

@@ -206,7 +206,9 @@ impl Serving {
                 (answer(Reply::Refreshed(refreshed)), Vec::new())
             }
             Outcome::Error(error) => {
-                current.iter().for_each(|current| current.edge.fail(error.code.as_str()));
+                if let Some(current) = &current {
+                    current.edge.fail(error.code.as_str());
+                }
                 (Some(ServerFrame::Error(Error { id, ..error })), Vec::new())
             }
             Outcome::End(code) => return Err(Ending::Code(code)),
@@ -263,7 +265,9 @@ impl Serving {
             let states = batch.states.into_iter().map(|(_, frame)| frame);
             let written = self.write(socket, answer, states.chain(batch.frames)).await;
             if written.is_err() {
-                batch.delivering.iter().for_each(|delivery| delivery.fail("not_written"));
+                for delivery in &batch.delivering {
+                    delivery.fail("not_written");
+                }
             }
             written?;
         }

@@ -93,9 +93,7 @@ impl Exporter {
             let request =
                 ExportTraceServiceRequest { resource_spans: group_spans_by_resource_and_scope(batch, &self.resource) };
             match self.collector.post(request.encode_to_vec()).await {
-                Ok(()) => {
-                    metrics::counter!("deskbell_trace_spans_total", "outcome" => "exported").increment(count as u64)
-                }
+                Ok(()) => taken(count),
                 Err(why) => self.not_taken(count, &why),
             }
         }
@@ -108,6 +106,10 @@ impl Exporter {
             tracing::warn!(why, "the collector of traces does not take them; they are dropped");
         }
     }
+}
+
+fn taken(spans: usize) {
+    metrics::counter!("deskbell_trace_spans_total", "outcome" => "exported").increment(spans as u64);
 }
 
 fn lost(spans: usize) {

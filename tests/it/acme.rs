@@ -41,7 +41,7 @@ fn free(address: IpAddr) -> SocketAddr {
 
 impl Authority {
     /// One that comes to `server` for its proofs. None where Pebble is not installed.
-    async fn start(server: SocketAddr) -> Option<Self> {
+    fn start(server: SocketAddr) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let [directory, management, names, unused] = [(); 4].map(|()| free(server.ip()));
         let own = certificate_for(folder.path(), server.ip());
@@ -109,7 +109,7 @@ fn is_private(folder: &Path) {
 #[tokio::test]
 async fn an_authority_gives_a_certificate_that_outlives_a_restart() {
     let address = free(own_address());
-    let Some(mut authority) = Authority::start(address).await else { return };
+    let Some(mut authority) = Authority::start(address) else { return };
     let trusts = tls_client(&[&authority.root().await], &[&TLS13]);
     let mut setup = Setup::new();
     setup.text("listen", &address.to_string()).set("tls.acme.domains", format!("[\"{NAME}\"]"));

@@ -131,7 +131,7 @@ async fn a_collector_that_is_not_there_harms_nobody() {
     let output = server.output();
     let warned = output.lines().filter(|line| line.contains("the collector of traces does not take them"));
     assert_eq!(warned.count(), 1, "{output}");
-    assert_eq!(server.metric("deskbell_trace_spans_total{outcome=\"exported\"}").await, 0.0);
+    assert!(server.metric("deskbell_trace_spans_total{outcome=\"exported\"}").await < 1.0);
 }
 
 #[tokio::test]

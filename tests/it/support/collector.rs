@@ -1,6 +1,6 @@
 //! An OpenTelemetry collector: takes OTLP over HTTP with protobuf, and shows what it took.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{fmt::Write as _, net::Ipv4Addr, sync::Arc};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
@@ -88,6 +88,13 @@ impl Recorded {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
 /// One request's body.
 async fn take(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -120,7 +127,6 @@ fn recorded(request: ExportTraceServiceRequest) -> impl Iterator<Item = Recorded
 
 impl Recorded {
     fn of(span: Span, node: String) -> Self {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(span.start_time_unix_nano > 0 && span.end_time_unix_nano >= span.start_time_unix_nano);
         Self {
             trace: hex(&span.trace_id),

@@ -3,7 +3,7 @@
  * apply the same ones in the same order: so all tabs agree, and any of them can take over.
  */
 import { Cell, tell } from "./cell.ts";
-import { absorb, blank, described, isLocal, laneOf, marked, queued, stillTyping, typed, unread } from "./chat.ts";
+import { absorb, blank, described, isLocal, laneOf, localId, marked, queued, stillTyping, typed, unread } from "./chat.ts";
 import { hasKey, laneAt, NO_ENTRIES, prepend } from "./lane.ts";
 import type { Arrival, Conversation, Failure, Outcome, Pending, Self, Status } from "./state.ts";
 import type { ConnectReply, Counts, Entry, EntryFrame, Frame, Head, HistoryPage, LaneName, Notice, Opened, ReadCommand, Sender, WriteCommand } from "./wire.ts";
@@ -88,7 +88,8 @@ export class Model {
 
   /** The server's id where it is known by now. */
   resolve(id: string): string {
-    return this.#aliases.get(id) ?? id;
+    const next = this.#aliases.get(id);
+    return next === undefined ? id : this.resolve(next);
   }
 
   chat(id: string): Conversation | undefined {
@@ -301,10 +302,27 @@ export class Model {
 
   #settle(key: string, outcome: Outcome): void {
     const item = this.outbox.find((other) => other.key === key);
+    if (item && !outcome.ok && outcome.error.code === "not_found" && this.welcomes(item.conversation) && item.command.type === "send") {
+      return this.#beginAnew(item, item.command.body);
+    }
     if (item && outcome.ok) this.#acknowledged(item, outcome.reply);
     else if (item && !outcome.ok && isText(item)) this.#put({ ...item, state: "failed", error: outcome.error });
     else if (item) this.#remove(key);
     tell(this.outcomes, { key, outcome });
+  }
+
+  /** A visitor's conversation is gone from the server, which went back to a backup from before: what it says begins another. */
+  #beginAnew(item: OutboxItem, body: { readonly text: string }): void {
+    const gone = item.conversation;
+    const local = localId(item.key);
+    const { error: _, retryAt: __, ...rest } = item;
+    const moved = (other: OutboxItem): OutboxItem =>
+      other.key === item.key ? { ...rest, state: "queued", attempts: 0, command: { type: "open", body } } : other;
+    this.outbox = this.outbox.map((other) => (other.conversation === gone ? { ...moved(other), conversation: local } : other));
+    this.drop(gone);
+    this.#aliases.set(gone, local);
+    this.store(blank(local, "", true));
+    this.#list();
   }
 
   #acknowledged(item: OutboxItem, reply: Reply): void {
@@ -402,7 +420,7 @@ export class Model {
 
   #show(id: string, chat: Conversation | undefined): void {
     this.#cells.get(id)?.set(chat);
-    for (const [local, real] of this.#aliases) if (real === id) this.#cells.get(local)?.set(chat);
+    for (const known of this.#aliases.keys()) if (this.resolve(known) === id) this.#cells.get(known)?.set(chat);
   }
 
   #list(): void {

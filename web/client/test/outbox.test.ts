@@ -53,6 +53,22 @@ describe("sending", () => {
     expect(pendingOf(visitor, "c1")).toEqual([]);
   });
 
+  it("begins another conversation when the server does not know this one any more", async () => {
+    const { server, visitor } = await withChat();
+    refuse(server, "send", { code: "not_found" });
+    const [first, second] = [visitor.send("c1", "are you there?"), visitor.send("c1", "hello?")];
+    await pass(1_000);
+    expect(await first.settled).toMatchObject({ ok: true });
+    expect(await second.settled).toMatchObject({ ok: true });
+    const [begun] = visitor.conversations.getSnapshot();
+    expect(visitor.conversations.getSnapshot()).toEqual([begun]);
+    expect(begun).not.toBe("c1");
+    expect(shown(visitor, begun!)).toEqual(["are you there?", "hello?"]);
+    expect(shown(visitor, "c1")).toEqual(["are you there?", "hello?"]);
+    expect(pendingOf(visitor, begun!)).toEqual([]);
+    expect(server.commands("open").map(({ key }) => key)).toEqual([first.key]);
+  });
+
   it("sends again after a lost acknowledgement: stored once, shown once", async () => {
     const { server, visitor } = await withChat();
     server.mute = true;
