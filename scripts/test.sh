@@ -33,13 +33,14 @@ suite_rust() {
   fi
 }
 
-# What the database may make a difference to, once more on PostgreSQL. The tests start one of their own.
+# What the database may make a difference to, once more on PostgreSQL. The tests start one of their own. The whole workspace
+# again: with fewer packages some libraries would have fewer features, and be built a second time.
 suite_postgres() {
   local tests='binary(it) and not test(/^(tidy|tls|limits|frames|origins|simulation)::/)'
   if cargo nextest --version &>/dev/null; then
-    TEST_DATABASE=postgres cargo nextest run --package deskbell --features "$features" --locked --no-tests fail -E "$tests"
+    TEST_DATABASE=postgres cargo nextest run --workspace --features "$features" --locked --no-tests fail -E "$tests"
   else
-    TEST_DATABASE=postgres cargo test --package deskbell --test it --features "$features" --locked | tee target/test.log && ran_some target/test.log
+    TEST_DATABASE=postgres cargo test --workspace --test it --features "$features" --locked | tee target/test.log && ran_some target/test.log
   fi
 }
 
