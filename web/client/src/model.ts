@@ -302,9 +302,7 @@ export class Model {
 
   #settle(key: string, outcome: Outcome): void {
     const item = this.outbox.find((other) => other.key === key);
-    if (item && !outcome.ok && outcome.error.code === "not_found" && this.welcomes(item.conversation) && item.command.type === "send") {
-      return this.#beginAnew(item, item.command.body);
-    }
+    if (item?.command.type === "send" && !outcome.ok && outcome.error.code === "not_found" && this.kind === "visitor") return this.#beginAnew(item, item.command.body);
     if (item && outcome.ok) this.#acknowledged(item, outcome.reply);
     else if (item && !outcome.ok && isText(item)) this.#put({ ...item, state: "failed", error: outcome.error });
     else if (item) this.#remove(key);
@@ -312,17 +310,13 @@ export class Model {
   }
 
   /** A visitor's conversation is gone from the server, which went back to a backup from before: what it says begins another. */
-  #beginAnew(item: OutboxItem, body: { readonly text: string }): void {
-    const gone = item.conversation;
-    const local = localId(item.key);
-    const { error: _, retryAt: __, ...rest } = item;
-    const moved = (other: OutboxItem): OutboxItem =>
-      other.key === item.key ? { ...rest, state: "queued", attempts: 0, command: { type: "open", body } } : other;
-    this.outbox = this.outbox.map((other) => (other.conversation === gone ? { ...moved(other), conversation: local } : other));
+  #beginAnew({ key, conversation: gone }: OutboxItem, body: { readonly text: string }): void {
+    const conversation = localId(key);
+    const moved = (item: OutboxItem): OutboxItem => (item.key === key ? { ...item, conversation, state: "queued", command: { type: "open", body } } : { ...item, conversation });
+    this.outbox = this.outbox.map((item) => (item.conversation === gone ? moved(item) : item));
+    this.#aliases.set(gone, conversation);
     this.drop(gone);
-    this.#aliases.set(gone, local);
-    this.store(blank(local, "", true));
-    this.#list();
+    this.store(blank(conversation, "", true));
   }
 
   #acknowledged(item: OutboxItem, reply: Reply): void {
