@@ -41,7 +41,7 @@ impl Collector {
     pub(super) async fn post(&self, body: Vec<u8>) -> Result<(), String> {
         match timeout(WITHIN, self.try_post(body.into())).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(error)) => Err(with_causes(error.as_ref())),
             Err(_) => Err(format!("no answer in {} s", WITHIN.as_secs())),
         }
     }
@@ -73,14 +73,23 @@ impl Collector {
             if status.is_success() { Ok(()) } else { Err(Failed::from(format!("it answers {status}"))) }
         };
         let mut answer = pin!(answer);
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             answered = &mut answer => return answered,
-            ended = connection => ended?,
+            ended = connection => ended,
+        };
+        // The connection may be done, in order or not, as soon as the answer is here.
+        match (answer.await, ended) {
+            (Err(_), Err(why)) => Err(why.into()),
+            (answered, _) => answered,
         }
-        // The connection may be done as soon as the answer is here.
-        answer.await
     }
+}
+
+/// An error with what it came of: the library's own texts say little.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// With the authorities that the system trusts.

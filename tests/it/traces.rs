@@ -65,6 +65,23 @@ async fn a_messages_way_is_one_trace_without_what_was_said() {
 }
 
 #[tokio::test]
+async fn a_collector_is_reached_by_tls_and_only_one_whom_the_system_trusts() {
+    let (trusted, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let collector = Collector::start_tls(trusted.path()).await;
+    let stranger = Collector::start_tls(other.path()).await;
+    let list = trusted.path().join("cert.pem").display().to_string();
+    for (url, outcome) in [(&collector.url, "exported"), (&stranger.url, "lost")] {
+        let mut setup = setup(url, 1.0);
+        setup.variable("SSL_CERT_FILE", &list);
+        let server = setup.start().await;
+        server.session(&server.project).await;
+        let metric = format!("deskbell_trace_spans_total{{outcome=\"{outcome}\"}}");
+        until(format!("spans are {outcome}"), || async { (server.metric(&metric).await > 0.0).then_some(()) }).await;
+    }
+    assert!(!collector.spans().is_empty() && stranger.spans().is_empty());
+}
+
+#[tokio::test]
 async fn an_error_names_the_trace_that_it_stands_in() {
     let collector = Collector::start().await;
     let server = setup(&collector.url, 1.0).start().await;

@@ -1,7 +1,8 @@
 //! An OpenTelemetry collector: takes OTLP over HTTP with protobuf, and shows what it took.
 
-use std::{fmt::Write as _, net::Ipv4Addr, sync::Arc};
+use std::{fmt::Write as _, net::Ipv4Addr, path::Path, sync::Arc};
 
+use futures_util::FutureExt as _;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},
@@ -9,13 +10,18 @@ use opentelemetry_proto::tonic::{
 };
 use parking_lot::Mutex;
 use prost::Message as _;
+use rustls::{
+    ServerConfig,
+    pki_types::{PrivateKeyDer, pem::PemObject as _},
+};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+use tokio_rustls::TlsAcceptor;
 
-use super::until;
+use super::{certificate, until};
 
 /// A running collector. Gone when dropped.
 pub(crate) struct Collector {
@@ -39,15 +45,35 @@ pub(crate) struct Recorded {
 
 impl Collector {
     pub(crate) async fn start() -> Self {
+        Self::start_as("http", |stream| async move { Some(stream) }).await
+    }
+
+    /// One that is reached by TLS, with a new certificate in `folder`.
+    pub(crate) async fn start_tls(folder: &Path) -> Self {
+        let chain = vec![certificate(folder)];
+        let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
+        Self::start_as("https", move |stream| acceptor.accept(stream).map(Result::ok)).await
+    }
+
+    async fn start_as<S, F>(scheme: &str, greet: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+        F: Future<Output = Option<S>> + Send,
+    {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let (url, taken) = (format!("http://{}", listener.local_addr().unwrap()), Arc::<Mutex<Vec<_>>>::default());
+        let (url, taken) = (format!("{scheme}://{}", listener.local_addr().unwrap()), Arc::<Mutex<Vec<_>>>::default());
         let (mut serving, all) = (JoinSet::new(), Arc::clone(&taken));
         serving.spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Some(mut stream) = greet(stream).await else { continue };
                 // One that went away meanwhile has brought nothing.
                 if let Some(body) = take(&mut stream).await {
                     all.lock().push(body);
                     drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await);
+                    drop(stream.flush().await);
                 }
             }
         });
@@ -96,7 +122,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// One request's body.
-async fn take(stream: &mut TcpStream) -> Option<Vec<u8>> {
+async fn take(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4);
