@@ -246,6 +246,11 @@ impl Crowd {
         }
     }
 
+    /// How old the oldest message is that is under way.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        self.rooms.iter().filter_map(|room| room.talk.oldest()).min().map(|due| due.elapsed())
+    }
+
     /// Whether everybody is there and nothing has been under way for long.
     fn is_calm(&self) -> bool {
         let late = |talk: &Talk| talk.oldest().is_some_and(|due| due.elapsed() > LATE);

@@ -3,6 +3,7 @@
 
 mod faults;
 mod table;
+mod watch;
 
 use std::{
     path::{Path, PathBuf},
@@ -11,8 +12,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::table::Row;
+use self::{table::Row, watch::Watch};
 use crate::{
+    cli::Output,
     cluster::{Build, Cluster, Shape},
     crowd::{Crowd, Ground, Settings as CrowdSettings},
     procfs,
@@ -179,6 +181,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) cluster: &'a mut Cluster,
     pub(crate) crowd: &'a Crowd,
     pub(crate) scale: Scale,
+    watch: &'a Watch,
     limit: Duration,
     /// The longest that anything took to be well again; `None` as soon as it did not become so.
     converged: Option<Duration>,
@@ -187,13 +190,14 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// The fault ended `since`: waits until all is well.
     pub(crate) async fn heal(&mut self, since: Instant) {
+        self.watch.over(since);
         let took = self.crowd.settle(since, self.limit + OVERTIME).await;
         self.converged = self.converged.zip(took).map(|(before, took)| before.max(took));
     }
 }
 
 /// Runs the drills; returns in words what failed.
-pub(crate) async fn run(settings: &Settings, json: Option<&Path>, program: &Path) -> Result<Vec<String>> {
+pub(crate) async fn run(settings: &Settings, output: &Output, program: &Path) -> Result<Vec<String>> {
     let shape = settings.shape();
     let all = <Fault as clap::ValueEnum>::value_variants().iter().copied();
     let chosen: Vec<Fault> = match settings.only.as_slice() {
@@ -220,7 +224,7 @@ pub(crate) async fn run(settings: &Settings, json: Option<&Path>, program: &Path
             break;
         }
     }
-    let failures = table::conclude(&rows, json)?;
+    let failures = table::conclude(rows, output)?;
     if settings.keep && !failures.is_empty() {
         remark(&format!("the cluster's folder stays: {}", cluster.keep().display()));
     }
@@ -300,17 +304,24 @@ async fn drill(cluster: &mut Cluster, ground: &Ground, settings: &Settings, faul
     let mut crowd = Crowd::gather(ground, &settings.crowd(fault)).await.context("failed to gather a crowd")?;
     let began = Instant::now();
     crowd.begin();
-    tokio::time::sleep(BEFORE).await;
     let limit = fault.limit().mul_f64(settings.patience);
     let away_limit = fault.away_limit().map(|limit| limit.mul_f64(settings.patience));
-    let mut scene = Scene { cluster, crowd: &crowd, scale: settings.scale(), limit, converged: Some(Duration::ZERO) };
-    let injected = again_and_again(fault, &mut scene, each).await;
+    let (watch, scale, converged) = (Watch::begin(), settings.scale(), Some(Duration::ZERO));
+    let mut scene = Scene { cluster, crowd: &crowd, scale, watch: &watch, limit, converged };
+    let injected = tokio::select! {
+        injected = async {
+            tokio::time::sleep(BEFORE).await;
+            again_and_again(fault, &mut scene, each).await
+        } => injected,
+        never = watch.go_on(&crowd) => match never {},
+    };
     let converged = scene.converged;
     let took = began.elapsed();
     let troubles = crowd.troubles();
     let (figures, verdict) = crowd.finish().await?;
     let mut row = Row::new(fault.name(), took, figures, converged, limit, away_limit);
     row.talked_at(settings.rate_of(fault));
+    row.draw(watch.charts());
     row.remark(verdict.examples());
     match injected {
         Ok(more) => row.absorb(more),

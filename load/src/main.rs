@@ -143,10 +143,9 @@ async fn carry_out(cli: &Cli) -> Result<(Option<Figures>, Vec<String>)> {
         Command::Handshake { settings, .. } => settings.validate()?,
         Command::Storm { settings, .. } => settings.validate()?,
         Command::Check { settings, .. } => settings.validate()?,
-        Command::Drills { .. } if cli.output.html.is_some() => bail!("drills print a table: --html is for the others"),
         Command::Drills { settings } => {
             let program = target::program(settings.deskbell())?;
-            return Ok((None, drills::run(settings, cli.output.json.as_deref(), &program).await?));
+            return Ok((None, drills::run(settings, &cli.output, &program).await?));
         }
         Command::Run { .. } => bail!("a file names no other"),
         Command::Herd { target, sessions } => {

@@ -1,5 +1,6 @@
 //! `--html`: one page that needs nothing else. No scripts; its own policy forbids everything from outside.
 
+pub(crate) mod board;
 mod svg;
 
 use std::{fmt::Write as _, path::Path};
@@ -45,21 +46,34 @@ const MOST_TILES: usize = 6;
 
 /// Writes the page of a run: its medians, each run's figures, and what failed.
 pub(crate) fn write(path: &Path, medians: &Figures, runs: &[Figures], failures: &[String]) -> Result<()> {
-    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
-    let page = page(&command, medians, runs, failures);
+    let page = page(&command(), medians, runs, failures);
     std::fs::write(path, page).with_context(|| format!("failed to write {}", path.display()))
 }
 
-fn page(command: &str, medians: &Figures, runs: &[Figures], failures: &[String]) -> String {
+/// How this program was called.
+fn command() -> String {
+    std::env::args().skip(1).collect::<Vec<_>>().join(" ")
+}
+
+/// The head of a page, whose policy allows this style and nothing else.
+fn start(command: &str) -> String {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     let title = format!("deskbell-load {}", escape(command));
-    let mut page = format!(
+    format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{hash}'\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><style>{STYLE}</style></head><body><main>"
-    );
-    header(&mut page, command, runs.len(), failures);
+    )
+}
+
+fn footer(page: &mut String) {
+    page.push_str("</main></body></html>\n");
+}
+
+fn page(command: &str, medians: &Figures, runs: &[Figures], failures: &[String]) -> String {
+    let mut page = start(command);
+    header(&mut page, command, runs.len(), failures.is_empty());
     verdict(&mut page, medians, failures);
     tiles(&mut page, medians, runs);
     page.push_str("<section class=\"charts\">");
@@ -68,17 +82,17 @@ fn page(command: &str, medians: &Figures, runs: &[Figures], failures: &[String])
     }
     page.push_str("</section>");
     details(&mut page, medians, runs);
-    page.push_str("</main></body></html>\n");
+    footer(&mut page);
     page
 }
 
-fn header(page: &mut String, command: &str, runs: usize, failures: &[String]) {
+fn header(page: &mut String, command: &str, runs: usize, holds: bool) {
     let name = command.split_whitespace().find(|word| !word.starts_with('-')).unwrap_or("run");
     let machine = procfs::machine();
     let cores = machine["cores"].as_u64().unwrap_or_default();
     let seconds = u64::try_from(Clock::system().now() / 1000).unwrap_or_default();
     let repeated = if runs > 1 { format!(" · medians of {runs} runs") } else { String::new() };
-    let (class, word) = if failures.is_empty() { ("held", "held") } else { ("failed", "failed") };
+    let (class, word) = if holds { ("held", "held") } else { ("failed", "failed") };
     // Writing to a String does not fail.
     write!(
         page,

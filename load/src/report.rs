@@ -98,9 +98,16 @@ impl Figures {
         medians
     }
 
-    /// Of the parts of one run: medians, and the sums of what is counted.
+    /// Of the parts of one run: medians, the worst of what is rare, and the sums of what is counted.
     pub(crate) fn of_rounds(rounds: &[Self]) -> Self {
         let mut all = Self::median(rounds);
+        // A distribution is of one part only.
+        all.charts.retain(|chart| chart.x.scale != Scale::Nines);
+        for (name, value) in &mut all.values {
+            if ["_p99_ms", "_p999_ms", "_max_ms"].iter().any(|tail| name.ends_with(tail)) {
+                *value = rounds.iter().filter_map(|round| round.get(name)).fold(*value, f64::max);
+            }
+        }
         let counts = ["sent", "acked", "unanswered", "received", "not_sent", "errors", "disconnects"];
         for name in counts.into_iter().chain(breaches()) {
             let values: Vec<f64> = rounds.iter().filter_map(|round| round.get(name)).collect();
@@ -298,9 +305,10 @@ mod tests {
     #[test]
     fn what_is_counted_in_rounds_is_summed() {
         let rounds = [(1.0, 10.0, 0.0), (3.0, 20.0, 1.0), (2.0, 30.0, 1.0)]
-            .map(|(x, sent, lost)| figures(&[("x", x), ("sent", sent), ("lost", lost)]));
+            .map(|(x, sent, lost)| figures(&[("x", x), ("sent", sent), ("lost", lost), ("ack_p99_ms", x)]));
         let all = Figures::of_rounds(&rounds);
         assert_eq!((all.get("x"), all.get("sent"), all.get("lost")), (Some(2.0), Some(60.0), Some(2.0)));
+        assert_eq!(all.get("ack_p99_ms"), Some(3.0), "one bad part is a bad run");
         assert_eq!(all.get("errors"), None, "what was not counted stays so");
     }
 

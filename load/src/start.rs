@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     #[arg(long)]
     pub(crate) messages: Option<u64>,
     /// How many conversations the messages are in.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 200)]
     pub(crate) conversations: usize,
     /// How many times it is killed and started again on that log.
     #[arg(long, default_value_t = 3)]

@@ -1,13 +1,16 @@
 //! What came of the drills: one row each, one table, one verdict.
 
-use std::{fmt::Write as _, io::Write as _, path::Path, time::Duration};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::Measured;
 use crate::{
+    charts::Chart,
     check::Fault as Breach,
+    cli::Output,
+    page::board::{self, Part},
     report::{Figures, object},
 };
 
@@ -19,6 +22,7 @@ pub(crate) struct Row {
     converged: Option<Duration>,
     failures: Vec<String>,
     remarks: Vec<String>,
+    charts: Vec<Chart>,
     broken: bool,
 }
 
@@ -31,7 +35,16 @@ impl Row {
         limit: Duration,
         away_limit: Option<Duration>,
     ) -> Self {
-        let mut row = Self { name, took, figures, converged, failures: Vec::new(), remarks: Vec::new(), broken: false };
+        let mut row = Self {
+            name,
+            took,
+            figures,
+            converged,
+            failures: Vec::new(),
+            remarks: Vec::new(),
+            charts: Vec::new(),
+            broken: false,
+        };
         for name in Breach::ALL.map(Breach::as_str).into_iter().chain(["unanswered", "not_sent"]) {
             let count = row.count(name);
             if count > 0.0 {
@@ -59,6 +72,7 @@ impl Row {
             converged: None,
             failures: vec![why],
             remarks: Vec::new(),
+            charts: Vec::new(),
             broken: true,
         }
     }
@@ -74,6 +88,11 @@ impl Row {
 
     pub(super) fn remark(&mut self, lines: &[String]) {
         self.remarks.extend_from_slice(lines);
+    }
+
+    /// What it looked like.
+    pub(super) fn draw(&mut self, charts: Vec<Chart>) {
+        self.charts = charts;
     }
 
     pub(super) fn absorb(&mut self, more: Measured) {
@@ -136,10 +155,10 @@ impl Row {
 const HEADINGS: [&str; 12] =
     ["fault", "rounds", "time", "messages", "rate", "lost", "doubled", "reordered", "wrong", "converged", "away", ""];
 
-/// Prints the table and writes the JSON file; returns in words what failed.
-pub(super) fn conclude(rows: &[Row], json: Option<&Path>) -> Result<Vec<String>> {
-    write!(std::io::stdout(), "{}", table(rows)).context("failed to print the table")?;
-    if let Some(path) = json {
+/// Prints the table and writes the files; returns in words what failed.
+pub(super) fn conclude(rows: Vec<Row>, output: &Output) -> Result<Vec<String>> {
+    write!(std::io::stdout(), "{}", table(&rows)).context("failed to print the table")?;
+    if let Some(path) = &output.json {
         let document = json!({
             "machine": crate::procfs::machine(),
             "drills": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
@@ -148,12 +167,23 @@ pub(super) fn conclude(rows: &[Row], json: Option<&Path>) -> Result<Vec<String>>
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
     let failed = rows.iter().filter(|row| !row.holds());
-    Ok(failed.map(|row| format!("{} ({})", row.name, row.failures.join("; "))).collect())
+    let failures = failed.map(|row| format!("{} ({})", row.name, row.failures.join("; "))).collect();
+    if let Some(path) = &output.html {
+        let total = total(&rows).cells();
+        let part = |row: Row| Part {
+            cells: row.cells().to_vec(),
+            holds: row.holds(),
+            notes: row.failures,
+            charts: row.charts,
+        };
+        let parts: Vec<Part> = rows.into_iter().map(part).collect();
+        board::write(path, &HEADINGS, &parts, &total)?;
+    }
+    Ok(failures)
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut lines = vec![HEADINGS.map(str::to_owned)];
-    lines.extend(rows.iter().map(Row::cells));
+/// All of them as one.
+fn total(rows: &[Row]) -> Row {
     let mut total = Row::broken("total".to_owned(), String::new());
     total.took = rows.iter().map(|row| row.took).sum();
     total.converged =
@@ -165,7 +195,13 @@ fn table(rows: &[Row]) -> String {
     if rows.iter().all(Row::holds) {
         total.failures.clear();
     }
-    lines.push(total.cells());
+    total
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    lines.extend(rows.iter().map(Row::cells));
+    lines.push(total(rows).cells());
     let mut text = String::new();
     for line in &lines {
         for (column, cell) in line.iter().enumerate() {
@@ -219,6 +255,6 @@ mod tests {
         let last = table.lines().last().unwrap();
         assert_eq!(last.split_whitespace().collect::<Vec<_>>()[..6], ["total", "2", "18.0", "s", "15", "1"]);
         assert!(last.ends_with("FAILED"), "{table}");
-        assert_eq!(conclude(&rows, None).unwrap(), ["x (lost: 1)"]);
+        assert_eq!(conclude(rows.into(), &Output::default()).unwrap(), ["x (lost: 1)"]);
     }
 }

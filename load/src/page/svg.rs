@@ -87,9 +87,16 @@ impl Frame {
 
     fn line(&self, svg: &mut String, line: &Line, colour: usize, is_alone: bool) {
         let mut path = String::new();
-        for (at, point) in line.points.iter().enumerate() {
+        let mut pen = "M";
+        for point in &line.points {
+            // No number: the pen is lifted.
+            if point.1.is_nan() {
+                pen = "M";
+                continue;
+            }
             let (x, y) = self.at(*point);
-            write!(path, "{}{x:.1} {y:.1}", if at == 0 { "M" } else { "L" }).ok();
+            write!(path, "{pen}{x:.1} {y:.1}").ok();
+            pen = "L";
         }
         if let (true, Some(first), Some(last)) = (is_alone, line.points.first(), line.points.last()) {
             let (from, to, bottom) = (self.at(*first).0, self.at(*last).0, self.bottom);
@@ -248,6 +255,16 @@ mod tests {
         let middle = frame.at((10.0, 50.0));
         assert!((middle.0 - f64::midpoint(frame.left, frame.right)).abs() < 1e-9);
         assert!((middle.1 - f64::midpoint(frame.top, frame.bottom)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_pen_is_lifted_where_there_is_no_number() {
+        let points = vec![(1.0, 1.0), (1.0, 2.0), (1.0, f64::NAN), (2.0, 1.0), (2.0, 2.0)];
+        let chart = Chart::over_time("t", "n", "s", Scale::Linear).with("x", points).with("y", vec![(0.0, 1.0)]);
+        let svg = draw(&chart, 400, 200);
+        let path = svg.split("line c0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 2), "{path}");
+        assert!(!svg.contains("NaN"));
     }
 
     #[test]
