@@ -27,8 +27,8 @@ use crate::{
 
 /// How many sockets are set up at once.
 const SETUPS_AT_ONCE: usize = 32;
-/// Conversations of one visitor: as many as the server tells it of.
-const MOST_OF_A_VISITOR: usize = 50;
+/// Open conversations of one visitor: the server's own limit.
+const MOST_OF_A_VISITOR: usize = 10;
 /// Time for the server to be done with the openings.
 const SETTLING: Duration = Duration::from_secs(1);
 /// Without any message for so long, those that are under way are given up.
@@ -44,7 +44,7 @@ pub(crate) struct Settings {
     #[arg(long, default_value_t = 1000.0)]
     pub(crate) rate: f64,
     /// Visitors' sockets, at most; they share the conversations evenly.
-    #[arg(long, default_value_t = 5000)]
+    #[arg(long, default_value_t = 10_000)]
     pub(crate) visitors: usize,
     /// Agents' sockets, at most.
     #[arg(long, default_value_t = 500)]
