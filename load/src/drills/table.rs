@@ -177,7 +177,9 @@ pub(super) fn conclude(rows: Vec<Row>, output: &Output) -> Result<Vec<String>> {
             charts: row.charts,
         };
         let parts: Vec<Part> = rows.into_iter().map(part).collect();
-        board::write(path, &HEADINGS, &parts, &total)?;
+        let legend = "Below, each drill over its seconds. From a green line on all should be well again; `converged` is the longest time \
+             until it was.";
+        board::write(path, legend, &HEADINGS, &parts, &total)?;
     }
     Ok(failures)
 }

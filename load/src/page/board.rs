@@ -18,12 +18,13 @@ pub(crate) struct Part {
 }
 
 /// Writes the page: the table with its last line, `total`, and a section for each part.
-pub(crate) fn write(path: &Path, headings: &[&str], parts: &[Part], total: &[String]) -> Result<()> {
-    let page = page(&command(), headings, parts, total);
+/// `legend` says how to read the curves.
+pub(crate) fn write(path: &Path, legend: &str, headings: &[&str], parts: &[Part], total: &[String]) -> Result<()> {
+    let page = page(&command(), legend, headings, parts, total);
     std::fs::write(path, page).with_context(|| format!("failed to write {}", path.display()))
 }
 
-fn page(command: &str, headings: &[&str], parts: &[Part], total: &[String]) -> String {
+fn page(command: &str, legend: &str, headings: &[&str], parts: &[Part], total: &[String]) -> String {
     let mut page = start(command);
     header(&mut page, command, 1, parts.iter().all(|part| part.holds));
     page.push_str("<section class=\"board\"><table><thead><tr>");
@@ -36,7 +37,7 @@ fn page(command: &str, headings: &[&str], parts: &[Part], total: &[String]) -> S
         line(&mut page, &part.cells, Some(part.holds));
     }
     line(&mut page, total, None);
-    page.push_str("</tbody></table></section>");
+    write!(page, "</tbody></table><p class=\"label\">{}</p></section>", escape(legend)).ok();
     for part in parts {
         section(&mut page, part);
     }
@@ -89,8 +90,14 @@ mod tests {
             charts: vec![chart.clone()],
         };
         let total = ["total", "FAILED"].map(String::from);
-        let page = page("drills --short", &["fault", ""], &[part("storm", true), part("node-killed", false)], &total);
-        assert!(page.contains("lost: &lt;3&gt;") && page.contains("<td>total</td>"));
+        let page = page(
+            "drills --short",
+            "how to read it",
+            &["fault", ""],
+            &[part("storm", true), part("node-killed", false)],
+            &total,
+        );
+        assert!(page.contains("lost: &lt;3&gt;") && page.contains("<td>total</td>") && page.contains("how to read it"));
         assert_eq!((page.matches("<svg").count(), page.matches("class=\"pill failed").count()), (2, 3));
         assert!(!page.contains("http:") && !page.contains("https:") && !page.contains(" style="));
     }
