@@ -48,6 +48,22 @@ async fn colleagues_hear_who_comes_who_is_away_and_who_is_busy() {
 }
 
 #[tokio::test]
+async fn colleagues_hear_how_many_one_takes_from_now_on() {
+    let server = Server::start().await;
+    let mut grace = server.agent("Grace").await;
+    let alan = server.hire("Alan").await;
+    let of_alan = |capacity: u64| {
+        let id = alan.id.clone();
+        move |it: &Value| it["type"] == "presence" && it["agent"] == *id && it["capacity"] == capacity
+    };
+    let _at_work = server.join(&alan.token).await;
+    grace.find("Alan is here", of_alan(5)).await;
+    let asked = ["agent", "set-capacity", "--agent", &alan.id, "--capacity", "9"];
+    server.cli(asked).await.text();
+    grace.find("Alan takes more", of_alan(9)).await;
+}
+
+#[tokio::test]
 async fn connect_lists_all_colleagues_but_the_disabled() {
     let server = Server::start().await;
     let _absent = server.hire("Alan").await;
