@@ -26,6 +26,8 @@ fn all_mistakes_are_told_at_once() {
         log.format = "xml"
         log.level = "info,deskbell=loud"
         proxies.trusted = ["10.0.0.0/40"]
+        telemetry.otlp_endpoint = "127.0.0.1:4318"
+        telemetry.sample_ratio = 1.5
         [limits]
         frame_bytes = "big"
     "#;
@@ -40,6 +42,8 @@ fn all_mistakes_are_told_at_once() {
         "log.format takes",
         "log.level takes",
         "proxies.trusted takes a list",
+        "telemetry.otlp_endpoint takes the address of an OpenTelemetry collector",
+        "telemetry.sample_ratio takes a number from 0 to 1",
         "limits.frame_bytes takes a whole number",
         "databse.url is no setting (DESKBELL_DATABSE__URL); did you mean database.url?",
     ] {
