@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use deskbell::{
-    domain::Key,
+    domain::{Key, Lane},
     ids::ConversationId,
     protocol::client::{Body, Command, Open, Send, Watch},
     tasks::Tasks,
@@ -214,7 +214,8 @@ async fn listen(mut link: Link, reader: usize, room: Arc<Room>) -> Result<()> {
         let frame = link.next().await?;
         for line in scan::lines(&frame) {
             match scan::line(line) {
-                Line::Entry { seq, text, .. } => {
+                // The desk lane, in which a conversation may be assigned, has a count of its own.
+                Line::Entry { lane: Lane::Thread, seq, text, .. } => {
                     room.received(reader, Some(seq), text.map_or(Seen::Event, |text| scan::recognise(0, text)));
                 }
                 Line::Ping => link.pong().await?,

@@ -29,6 +29,8 @@ use crate::{
 const SETUPS_AT_ONCE: usize = 32;
 /// Open conversations of one visitor: the server's own limit.
 const MOST_OF_A_VISITOR: usize = 10;
+/// After so many new conversations everybody answers heartbeats, before the server takes somebody for gone.
+const AT_A_TIME: usize = 2000;
 /// Time for the server to be done with the openings.
 const SETTLING: Duration = Duration::from_secs(1);
 /// Without any message for so long, those that are under way are given up.
@@ -103,7 +105,10 @@ pub(crate) async fn run(target: &Target, settings: &Settings) -> Result<Figures>
     };
     let (mut figures, mut curves) = (Figures::default(), Curves::default());
     for count in &settings.conversations {
-        office.open(*count, settings).await?;
+        while office.talks.len() < *count {
+            office.open((office.talks.len() + AT_A_TIME).min(*count), settings).await?;
+            office.breathe().await;
+        }
         tokio::time::sleep(SETTLING).await;
         let measured = office.talk(target, settings).await?;
         curves.add(&mut figures, *count, &measured);
@@ -117,7 +122,7 @@ impl Office {
     /// Opens conversations until there are so many, each watched by an agent.
     async fn open(&mut self, count: usize, settings: &Settings) -> Result<()> {
         let new = self.talks.len()..count;
-        progress(&format!("opening {} conversations", new.len()));
+        progress(&format!("opening conversations {} to {count}", new.start + 1));
         let talk = |index| Talk::new(index, settings.bytes, Arc::clone(&self.meter), 0);
         self.talks.extend(new.clone().map(talk));
         let (dialer, tokens, talks) = (&self.dialer, &self.tokens, &self.talks);
@@ -153,6 +158,18 @@ impl Office {
         });
         self.agents = stream::iter(watching).buffered(SETUPS_AT_ONCE).try_collect().await?;
         Ok(())
+    }
+
+    /// Lets everybody take in what has come, and answer heartbeats.
+    async fn breathe(&mut self) {
+        let seats: Vec<_> =
+            std::mem::take(&mut self.visitors).into_iter().chain(std::mem::take(&mut self.agents)).collect();
+        for seat in &seats {
+            // The queue is empty: nobody has been told to speak.
+            seat.orderer.try_send(Order::Stop).ok();
+        }
+        let seats = join_all(seats.into_iter().map(Seat::run)).await;
+        (self.visitors, self.agents) = seats.into_iter().partition(|seat| seat.own == VISITOR);
     }
 
     /// Talks at the fixed rate, everybody in turn.

@@ -106,7 +106,9 @@ impl Seat {
     async fn converse(&mut self) -> Result<()> {
         loop {
             let link = self.link.as_mut().context("the socket has ended")?;
+            // What has come first: told to stop, it has read all there is.
             let frame = tokio::select! {
+                biased;
                 frame = link.next() => frame?,
                 order = self.orders.recv() => match order {
                     Some(Order::Say(due, _)) => { self.say(due).await?; continue }
