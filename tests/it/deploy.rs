@@ -34,7 +34,11 @@ fn with(mut text: String, words: &[(&str, &str)]) -> String {
 }
 
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    // Below the ports that the system gives to whoever connects: one of those may be taken again a moment later.
+    let free = std::iter::repeat_with(|| SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(20_000..32_000))))
+        .take(1_000)
+        .find(|address| TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).is_ok());
+    free.unwrap()
 }
 
 /// Another of this machine's addresses: somebody else.

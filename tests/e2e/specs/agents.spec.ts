@@ -129,6 +129,8 @@ test("by keyboard: move, open, write, look for, close and go on; drafts stay whe
   await expect(page.getByRole("menuitem")).toHaveCount(1);
   await page.keyboard.press("Enter");
   await expect(title).toHaveText(`${tag} Cia`);
+  // When it goes, it gives the focus back.
+  await expect(page.getByRole("dialog")).toHaveCount(0);
 
   await desk.row("I am Cia").focus();
   await page.keyboard.press("e");
