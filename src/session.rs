@@ -69,8 +69,12 @@ pub struct Peer {
     pub origin: Option<String>,
 }
 
-/// Serves one socket after its WebSocket handshake, to its end. `leftover` was read behind the request.
-pub async fn run<S>(context: Arc<Context>, stream: S, leftover: Bytes, peer: Peer)
+/// Begins a session on a socket after its WebSocket handshake; with the stream comes what was read behind the request. `seat`
+/// is kept until the session's end.
+///
+/// Returns when the client was greeted. The session then goes on in a task of its own: what was needed until there, which is
+/// several times as much as an idle session needs, is gone with this one.
+pub async fn run<S>(context: Arc<Context>, (stream, leftover): (S, Bytes), peer: Peer, seat: impl Send + 'static)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -78,24 +82,39 @@ where
     let greeted = tokio::select! {
         biased;
         () = context.drain.cancelled() => Err(Ending::Code(CloseCode::Draining)),
-        // Boxed, so that an idle session does not keep the room that only the greeting needs.
-        greeted = Box::pin(greet(&context, &peer, &mut socket)) => greeted,
+        greeted = greet(&context, &peer, &mut socket) => greeted,
     };
-    let ending = match greeted {
+    match greeted {
+        Ok(greeted) => {
+            let serving = Serving::begin(&context, greeted);
+            context.tasks.spawn(serve(serving, socket, seat));
+        }
         Err(ending) => {
             tracing::debug!(reason = ending.reason(), address = %peer.address, "a socket ended before it was a session");
-            ending
+            close(socket, ending).await;
         }
-        Ok(greeted) => {
-            let claims = &greeted.person.claims;
-            let (begun, session, project, kind) =
-                (Instant::now(), claims.session, claims.project, claims.kind.as_str());
-            let ending = Box::pin(Serving::begin(&context, greeted).run(&mut socket)).await;
-            let lasted_s = begun.elapsed().as_secs();
-            tracing::info!(reason = ending.reason(), %session, %project, kind, lasted_s, "session ended");
-            ending
-        }
-    };
+    }
+}
+
+/// The task of an identified session. All idle ones together are most of what the program holds in memory, so nothing is
+/// kept here that is needed seldom: such things are boxed where they happen.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps room for its arguments twice: 800 bytes a session")]
+fn serve<S, T>(mut serving: Serving, mut socket: Socket<S>, seat: T) -> impl Future<Output = ()> + Send
+where
+    T: Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    async move {
+        let ending = serving.run(&mut socket).await;
+        serving.tell_end(ending);
+        // Whoever is still being told why is no longer here.
+        drop(serving);
+        Box::pin(close(socket, ending)).await;
+        drop(seat);
+    }
+}
+
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(socket: Socket<S>, ending: Ending) {
     metrics::counter!("deskbell_closes_total", "reason" => ending.reason()).increment(1);
     socket.close(ending).await;
 }
@@ -124,7 +143,8 @@ where
         Ok(greeted) => greeted,
         Err(Turned { error, ending }) => {
             if let Some(error) = error {
-                socket.send(Some(error.encode().into()), []).await?;
+                socket.put(Some(error.encode().into()), [])?;
+                socket.written().await?;
             }
             return Err(ending);
         }
@@ -132,9 +152,10 @@ where
     if !greeted.reply.is_empty() {
         let ttl_ms = greeted.person.claims.expires_at() - context.clock.now();
         let token_ends = Instant::now() + Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0));
+        socket.put(Some(greeted.reply.clone()), [])?;
         tokio::select! {
             biased;
-            sent = socket.send(Some(greeted.reply.clone()), []) => sent?,
+            written = socket.written() => written?,
             ending = may_not_go_on(&greeted.person, token_ends) => return Err(ending),
         }
     }
@@ -157,4 +178,22 @@ where
     }
     refused("control_frames_per_10s");
     Err(Ending::Code(CloseCode::RateLimited))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn size_of_future<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Twice it had grown to several times that because something was added that happens seldom.
+    #[test]
+    fn an_idle_session_needs_little_room() {
+        let size = size_of_future(serve::<TcpStream, ()>);
+        assert!(size <= 1_280, "{size}");
+    }
 }

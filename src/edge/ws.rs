@@ -123,25 +123,19 @@ fn switching(accept: &str) -> Response {
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-/// Waits for the bare stream and gives it to a fresh task: the handshake's own state is gone before the session begins, so
-/// an idle session costs nothing for how it came to be.
+/// Waits for the bare stream and has a session begin on it.
 fn serve(edge: &Arc<Edge>, upgrade: OnUpgrade, peer: session::Peer, seat: Seat) {
-    let (sessions, tasks) = (Arc::clone(&edge.sessions), edge.tasks.clone());
+    let sessions = Arc::clone(&edge.sessions);
     edge.tasks.spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         match bare(upgraded) {
-            Some(Bare::Plain(Parts { io, read_buf, .. })) => tasks.spawn(async move {
-                session::run(sessions, io.into_inner(), read_buf, peer).await;
-                drop(seat);
-            }),
+            Some(Bare::Plain(Parts { io, read_buf, .. })) => {
+                session::run(sessions, (io.into_inner(), read_buf), peer, seat).await;
+            }
             Some(Bare::Tls(parts)) => {
                 let Parts { io, read_buf, .. } = *parts;
-                // Behind a pointer: a session's state has room for its stream several times over, and this one takes 1 KiB.
-                let stream = Box::new(io.into_inner());
-                tasks.spawn(async move {
-                    session::run(sessions, stream, read_buf, peer).await;
-                    drop(seat);
-                });
+                // Behind a pointer: it takes 1 KiB, and is handed on several times.
+                session::run(sessions, (Box::new(io.into_inner()), read_buf), peer, seat).await;
             }
             None => tracing::error!("an upgraded connection is of no known kind"),
         }

@@ -35,6 +35,7 @@ use crate::{
         server::{Error, ErrorCode, Ok as OkFrame, Ping, Reply, ServerFrame, TokenExpiring},
     },
     telemetry::{hot, refused},
+    tokens::Claims,
     trace::{Part, Span},
 };
 
@@ -57,6 +58,12 @@ pub(super) struct Serving {
     drained_at: Option<Instant>,
     /// Commands that came in the same frame as `connect`.
     along: Vec<Utf8Bytes>,
+    /// It ends, once what was put out is written.
+    ends_with: Option<CloseCode>,
+    /// What is recorded of the command that was answered and of what was put out, until that is written.
+    answered: Span,
+    delivering: Vec<Span>,
+    begun: Instant,
 }
 
 /// A command in line.
@@ -108,18 +115,28 @@ impl Serving {
             current: None,
             drained_at: None,
             along: rest,
+            ends_with: None,
+            answered: Span::default(),
+            delivering: Vec::new(),
+            begun: now,
         };
         serving.go_on(&lanes);
         serving
     }
 
     /// Serves until there is a reason to end.
-    pub(super) async fn run<S>(mut self, socket: &mut Socket<S>) -> Ending
+    pub(super) async fn run<S>(&mut self, socket: &mut Socket<S>) -> Ending
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let along = std::mem::take(&mut self.along);
-        if let Err(ending) = self.take_lines(socket, along.iter().map(Utf8Bytes::as_str)).await {
+        if let Err(ending) = self.take_lines(socket, along.iter().map(Utf8Bytes::as_str)) {
+            return ending;
+        }
+        drop(along);
+        // At once, also where nothing is to be written: the socket lets go of the task that greeted, which stays in memory for
+        // as long as something could wake it.
+        if let Err(ending) = self.write(socket).await {
             return ending;
         }
         let context = Arc::clone(&self.context);
@@ -133,7 +150,14 @@ impl Serving {
         }
     }
 
-    /// Waits for the next thing to do, and does it.
+    /// Says in the server's own log how the session ended.
+    pub(super) fn tell_end(&self, ending: Ending) {
+        let Claims { session, project, kind, .. } = &self.person.claims;
+        let lasted_s = self.begun.elapsed().as_secs();
+        tracing::info!(reason = ending.reason(), %session, %project, kind = kind.as_str(), lasted_s, "session ended");
+    }
+
+    /// One turn: what is there is taken and answered, and what came of it is written in one go.
     async fn step<S>(&mut self, socket: &mut Socket<S>, waits: &mut Waits<'_, '_>) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -145,15 +169,23 @@ impl Serving {
             biased;
             () = &mut waits.drained, if self.drained_at.is_none() => {
                 self.drained_at = Some(Instant::now() + spread(&self.context));
-                Ok(())
             }
             outcome = current(&mut self.current, &self.person.stay.outbox), if self.current.is_some() => {
-                self.answer(socket, outcome).await
+                self.answer(socket, outcome)?;
             }
-            () = self.person.stay.outbox.ready() => self.deliver(socket, None).await,
-            () = &mut waits.timer => self.beat(socket).await,
-            inbound = socket.receive(), if self.waiting.len() < BACKLOG => self.take_in(socket, inbound?).await,
+            () = self.person.stay.outbox.ready() => self.deliver(socket, None)?,
+            () = &mut waits.timer => self.beat(socket)?,
+            inbound = socket.receive(), if self.waiting.len() < BACKLOG => self.take_in(socket, inbound?)?,
         }
+        if socket.is_unwritten() {
+            let written = self.write(socket).await;
+            if written.is_err() {
+                self.delivering.iter().for_each(|delivery| delivery.fail("not_written"));
+            }
+            written?;
+        }
+        (self.answered, self.delivering) = (Span::default(), Vec::new());
+        self.ends_with.map_or(Ok(()), |code| Err(Ending::Code(code)))
     }
 
     /// Begins the next waiting command, if none is being carried out.
@@ -187,12 +219,13 @@ impl Serving {
         session
     }
 
-    async fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
+    fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let current = self.current.take();
         let (id, arrived) = current.as_ref().map_or((None, None), |current| (current.id, current.arrived));
+        self.answered = current.map(|current| current.edge).unwrap_or_default();
         if let Some(arrived) = arrived {
             hot::ACCEPT_TO_ACK.record(arrived.elapsed());
         }
@@ -206,77 +239,49 @@ impl Serving {
                 (answer(Reply::Refreshed(refreshed)), Vec::new())
             }
             Outcome::Error(error) => {
-                if let Some(current) = &current {
-                    current.edge.fail(error.code.as_str());
-                }
+                self.answered.fail(error.code.as_str());
                 (Some(ServerFrame::Error(Error { id, ..error })), Vec::new())
             }
             Outcome::End(code) => return Err(Ending::Code(code)),
         };
-        self.deliver(socket, frame.map(|frame| frame.encode().into())).await?;
-        drop(current);
+        self.deliver(socket, frame.map(|frame| frame.encode().into()))?;
         self.go_on(&lanes);
         Ok(())
     }
 
-    async fn send<S>(&mut self, socket: &mut Socket<S>, frame: &ServerFrame) -> Result<(), Ending>
+    /// Puts an answer out, if there is one, and behind it what the hub put out.
+    fn deliver<S>(&mut self, socket: &mut Socket<S>, answer: Option<Utf8Bytes>) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        self.write(socket, Some(frame.encode().into()), []).await
-    }
-
-    /// Writes, as long as the session may go on: who does not read is cut off as soon as who does.
-    async fn write<S>(
-        &mut self,
-        socket: &mut Socket<S>,
-        answer: Option<Utf8Bytes>,
-        frames: impl IntoIterator<Item = Utf8Bytes>,
-    ) -> Result<(), Ending>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        self.heartbeat.sent(Instant::now());
-        let mut sending = pin!(socket.send(answer, frames));
-        // Nearly always it is done at once, and nothing else is looked at.
-        if let Some(written) = poll_immediate(&mut sending).await {
-            return written;
-        }
-        if let Some(current) = &mut self.current {
-            current.work.hand_over();
-        }
-        tokio::select! {
-            biased;
-            written = sending => written,
-            ending = may_not_go_on(&self.person, self.heartbeat.token_ends()) => Err(ending),
-        }
-    }
-
-    /// Writes an answer, if there is one, and behind it what the hub put out: one write for both.
-    async fn deliver<S>(&mut self, socket: &mut Socket<S>, answer: Option<Utf8Bytes>) -> Result<(), Ending>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let batch = self.person.stay.outbox.take();
         if let Some(code) = batch.ending.filter(|code| code.shuts_out()) {
             return Err(Ending::Code(code));
         }
-        if answer.is_some() || !batch.states.is_empty() || !batch.frames.is_empty() {
-            let states = batch.states.into_iter().map(|(_, frame)| frame);
-            let written = self.write(socket, answer, states.chain(batch.frames)).await;
-            if written.is_err() {
-                for delivery in &batch.delivering {
-                    delivery.fail("not_written");
-                }
-            }
-            written?;
-        }
-        batch.ending.map_or(Ok(()), |code| Err(Ending::Code(code)))
+        (self.ends_with, self.delivering) = (batch.ending, batch.delivering);
+        let states = batch.states.into_iter().map(|(_, frame)| frame);
+        socket.put(answer, states.chain(batch.frames))
     }
 
-    async fn beat<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
+    /// Writes what was put out, as long as the session may go on: who does not read is cut off as soon as who does.
+    async fn write<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.heartbeat.sent(Instant::now());
+        // Nearly always it is done at once, and nothing else is looked at.
+        if let Some(written) = poll_immediate(poll_fn(|wake| socket.poll_written(wake))).await {
+            return written;
+        }
+        if let Some(current) = &mut self.current {
+            current.work.hand_over();
+        }
+        Box::pin(written_while_it_may_go_on(socket, &self.person, self.heartbeat.token_ends())).await
+    }
+
+    fn beat<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let now = Instant::now();
         if self.drained_at.is_some_and(|at| now >= at) {
@@ -286,16 +291,16 @@ impl Serving {
             None => Ok(()),
             Some(Due::Ping) => {
                 metrics::counter!("deskbell_pings_total").increment(1);
-                self.send(socket, &ServerFrame::Ping(Ping {})).await
+                put(socket, &ServerFrame::Ping(Ping {}))
             }
             Some(Due::Warn) => {
                 let in_ms = self.heartbeat.token_left_ms(now);
-                self.send(socket, &ServerFrame::TokenExpiring(TokenExpiring { in_ms })).await
+                put(socket, &ServerFrame::TokenExpiring(TokenExpiring { in_ms }))
             }
             Some(Due::NoPong) => {
                 // A process that was frozen finds the pong in the socket: it came in time.
                 if let Some(inbound) = socket.receive().now_or_never() {
-                    return self.take_in(socket, inbound?).await;
+                    return self.take_in(socket, inbound?);
                 }
                 refused("pong_within_ms");
                 Err(Ending::Code(CloseCode::NoPong))
@@ -304,9 +309,9 @@ impl Serving {
         }
     }
 
-    async fn take_in<S>(&mut self, socket: &mut Socket<S>, inbound: Inbound) -> Result<(), Ending>
+    fn take_in<S>(&mut self, socket: &mut Socket<S>, inbound: Inbound) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         self.heartbeat.heard();
         match inbound {
@@ -314,23 +319,19 @@ impl Serving {
             Inbound::Control => Err(Ending::Code(CloseCode::RateLimited)),
             Inbound::Text(frame) => {
                 let lines = ClientFrame::lines(&frame).map_err(|_| Ending::Code(CloseCode::BadProtocol))?;
-                self.take_lines(socket, lines).await
+                self.take_lines(socket, lines)
             }
         }
     }
 
     /// Queues the commands of a frame, and answers those that are none.
-    async fn take_lines<'a, S>(
-        &mut self,
-        socket: &mut Socket<S>,
-        lines: impl Iterator<Item = &'a str>,
-    ) -> Result<(), Ending>
+    fn take_lines<'a, S>(&mut self, socket: &mut Socket<S>, lines: impl Iterator<Item = &'a str>) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         for line in lines {
             if let Some(error) = self.queue(line)? {
-                self.send(socket, &error).await?;
+                put(socket, &error)?;
             }
         }
         Ok(())
@@ -377,6 +378,26 @@ impl Serving {
         for Lanes { conversation, lane, epoch, last } in lanes {
             self.context.hub.go_on(&self.person.stay, (*conversation, *lane), epoch, *last);
         }
+    }
+}
+
+fn put<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, frame: &ServerFrame) -> Result<(), Ending> {
+    socket.put(Some(frame.encode().into()), [])
+}
+
+/// Waits until the client has taken what was put out, if the session may go on for so long.
+async fn written_while_it_may_go_on<S>(
+    socket: &mut Socket<S>,
+    person: &Person,
+    token_ends: Instant,
+) -> Result<(), Ending>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::select! {
+        biased;
+        written = socket.written() => written,
+        ending = may_not_go_on(person, token_ends) => Err(ending),
     }
 }
 

@@ -1,6 +1,11 @@
 //! The WebSocket of one session: frames in, batches out, and an ending that the client gets to see.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -27,8 +32,9 @@ use crate::{
     telemetry::{hot, refused},
 };
 
-/// Read buffer of a socket: four small frames. The library's default of 128 KiB would cost 130 KB a session.
-const READ_BUFFER: usize = 1_024;
+/// Read buffer of a socket: two small frames; it grows where one is larger. The library's default of 128 KiB would cost 130 KB a
+/// session.
+const READ_BUFFER: usize = 512;
 /// Bytes that gather before they are written without a flush.
 const WRITE_BUFFER: usize = 4 * 1_024;
 /// Most bytes that wait in the library: the largest frame and its neighbours. Its default has no end.
@@ -84,6 +90,10 @@ pub(super) enum Inbound {
 pub(super) struct Socket<S> {
     stream: WebSocketStream<Meter<S>>,
     write_timeout: Duration,
+    /// Frames for which the library has no room until the client has taken some.
+    waiting: VecDeque<Utf8Bytes>,
+    /// Something was put in that was not written yet.
+    is_unwritten: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
@@ -100,7 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         // A copy: `leftover` is mostly empty, but would bring the 8 KiB that the request was read into along for good.
         let leftover = leftover.to_vec();
         let stream = WebSocketStream::from_partially_read(meter, leftover, Role::Server, Some(config)).await;
-        Ok(Self { stream, write_timeout: Duration::from_millis(limits.write_timeout_ms) })
+        let write_timeout = Duration::from_millis(limits.write_timeout_ms);
+        Ok(Self { stream, write_timeout, waiting: VecDeque::new(), is_unwritten: false })
     }
 
     /// The next frame, or why there is none. Cancel-safe.
@@ -118,47 +129,72 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Writes an answer, if there is one, in a frame of its own, then `frames`, small neighbours joined; flushes once.
-    pub(super) async fn send(
+    /// Puts an answer in, if there is one, in a frame of its own, then `frames`, small neighbours joined. Nothing is waited
+    /// for: they are written by the next [`Socket::poll_written`].
+    pub(super) fn put(
         &mut self,
         answer: Option<Utf8Bytes>,
         frames: impl IntoIterator<Item = Utf8Bytes>,
     ) -> Result<(), Ending> {
-        let limit = self.write_timeout;
-        match timeout(limit, self.send_all(answer, frames)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ending_of(&error)),
-            Err(_) => {
-                refused("write_timeout_ms");
-                Err(Ending::Code(CloseCode::SlowConsumer))
-            }
-        }
-    }
-
-    async fn send_all(
-        &mut self,
-        answer: Option<Utf8Bytes>,
-        frames: impl IntoIterator<Item = Utf8Bytes>,
-    ) -> Result<(), Error> {
         if let Some(answer) = answer {
-            self.feed(answer).await?;
+            self.put_frame(answer)?;
         }
         let mut batch = Batch::default();
         for frame in frames {
             if let Some(full) = batch.add(frame) {
-                self.feed(full).await?;
+                self.put_frame(full)?;
             }
         }
-        if let Some(last) = batch.end() {
-            self.feed(last).await?;
-        }
-        self.stream.flush().await
+        batch.end().map_or(Ok(()), |last| self.put_frame(last))
     }
 
-    async fn feed(&mut self, frame: Utf8Bytes) -> Result<(), Error> {
+    fn put_frame(&mut self, frame: Utf8Bytes) -> Result<(), Ending> {
         hot::FRAMES_SENT.increment(1);
         hot::SENT_BYTES.increment(frame.len() as u64);
-        self.stream.feed(Message::Text(frame)).await
+        self.is_unwritten = true;
+        // Who writes comes back with a task to be woken; here nobody waits.
+        let nobody = &mut Context::from_waker(Waker::noop());
+        if self.waiting.is_empty()
+            && self.stream.poll_ready_unpin(nobody).map_err(|error| ending_of(&error))?.is_ready()
+        {
+            return self.stream.start_send_unpin(Message::Text(frame)).map_err(|error| ending_of(&error));
+        }
+        self.waiting.push_back(frame);
+        Ok(())
+    }
+
+    /// Whether something was put in that was not written yet.
+    pub(super) const fn is_unwritten(&self) -> bool {
+        self.is_unwritten
+    }
+
+    /// Writes all that was put in. Cancel-safe.
+    pub(super) fn poll_written(&mut self, wake: &mut Context<'_>) -> Poll<Result<(), Ending>> {
+        let written = ready!(self.poll_all(wake));
+        self.is_unwritten = false;
+        Poll::Ready(written.map_err(|error| ending_of(&error)))
+    }
+
+    fn poll_all(&mut self, wake: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while !self.waiting.is_empty() {
+            ready!(self.stream.poll_ready_unpin(wake))?;
+            if let Some(frame) = self.waiting.pop_front() {
+                self.stream.start_send_unpin(Message::Text(frame))?;
+            }
+        }
+        if self.waiting.capacity() > 0 {
+            self.waiting = VecDeque::new();
+        }
+        self.stream.poll_flush_unpin(wake)
+    }
+
+    /// Writes all that was put in, or gives up when the client takes nothing for too long.
+    pub(super) async fn written(&mut self) -> Result<(), Ending> {
+        let written = timeout(self.write_timeout, poll_fn(|wake| self.poll_written(wake))).await;
+        written.unwrap_or_else(|_| {
+            refused("write_timeout_ms");
+            Err(Ending::Code(CloseCode::SlowConsumer))
+        })
     }
 
     /// Tells the client why, waits a moment until it has read that, and closes the connection.

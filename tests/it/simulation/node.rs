@@ -66,7 +66,7 @@ impl Node {
     pub(super) fn answer(&self) -> DuplexStream {
         let (theirs, ours) = tokio::io::duplex(WIRE_BYTES);
         let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), origin: None };
-        self.context.tasks.spawn(session::run(Arc::clone(&self.context), ours, Bytes::new(), peer));
+        self.context.tasks.spawn(session::run(Arc::clone(&self.context), (ours, Bytes::new()), peer, ()));
         theirs
     }
 
