@@ -14,6 +14,7 @@
 mod adopt;
 mod backup;
 mod bans;
+mod checkpoints;
 mod connection;
 mod engine;
 mod group;

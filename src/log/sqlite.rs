@@ -48,9 +48,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// `page_size` counts only while the file is empty. `synchronous = FULL` is what "acknowledged" rests on: NORMAL lost
 /// acknowledged commits in a power-cut test. `fullfsync` is the same promise on macOS. `secure_delete` zeroes what is
 /// deleted. The cache (-KiB) grows with use: 64 MiB hold the tails of 16,000 busy conversations. No memory map: through
-/// one, a failing disk is a signal that kills the process; through `read` it is an error that heals. A checkpoint stops
-/// the commits for some 10 ms; one after 16,000 pages (64 MiB) is rare enough to stay out of the 99th percentile at 5,000
-/// messages a second, and a WAL of that size is read back in well under a second after a crash.
+/// one, a failing disk is a signal that kills the process; through `read` it is an error that heals. The
+/// writer's checkpoint after 16,000 pages (64 MiB) stops the commits; [`super::checkpoints`] sees to it that it hardly ever
+/// comes to that. A WAL of that size is read back in well under a second after a crash.
 const WRITER_PRAGMAS: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -65536; \
     PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF; \
@@ -122,7 +122,7 @@ impl Sqlite {
     /// Connects for writing on the caller's own thread.
     pub(super) fn direct(&self) -> Result<Direct, Error> {
         let connection = connect(&self.file).map_err(|error| Error::Unavailable(error.to_string()))?;
-        Ok(Direct { file: self.file.clone(), connection, unsettled: false })
+        Ok(Direct { file: self.file.clone(), connection, changed: 0, unsettled: false })
     }
 
     /// Connects for writing.
@@ -161,6 +161,8 @@ pub(super) fn is_about_data(error: &rusqlite::Error) -> bool {
 pub(super) struct Direct {
     file: PathBuf,
     connection: Connection,
+    /// Rows changed since the last checkpoint.
+    changed: u64,
     /// Something was begun and its end was not seen.
     unsettled: bool,
 }
@@ -195,6 +197,24 @@ impl Direct {
         }
     }
 
+    /// The database's file.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// How many rows were changed since [`Direct::move_rest`].
+    pub(super) const fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// Moves what a checkpoint beside the commits left of the write-ahead log into the database.
+    pub(super) fn move_rest(&mut self) {
+        self.changed = 0;
+        if let Err(error) = move_log(&self.connection) {
+            tracing::debug!(%error, "the write-ahead log was not moved");
+        }
+    }
+
     /// Carries out a statement without parameters.
     pub(super) fn say(&mut self, text: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(text)?.raw_execute().map(drop)
@@ -212,6 +232,7 @@ impl Direct {
             bind(&mut statement, row)?;
             changed += statement.raw_execute()? as u64;
         }
+        self.changed += changed;
         Ok(changed)
     }
 
@@ -253,7 +274,13 @@ impl ToSql for Cell {
     }
 }
 
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
+/// Moves what the write-ahead log holds into the database, as far as that holds nobody up.
+pub(super) fn move_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Connects for writing.
+pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(LOCK_WAIT)?;
