@@ -48,7 +48,7 @@ pub(crate) struct Settings {
     /// Nodes of a cluster.
     #[arg(long, default_value_t = 2)]
     nodes: usize,
-    /// Messages a second. Short: 200, else 1,000; a third of it while a fault holds everything back for seconds.
+    /// Messages a second. Short: 200, else 1,000; three tenths of it where a fault holds everything back for seconds.
     #[arg(long)]
     rate: Option<f64>,
     /// Messages in all; a fault comes again until its share of them is said. Short: each fault once, else 1,000,000.
@@ -146,8 +146,8 @@ impl Fault {
         })
     }
 
-    /// How many hundredths of the rate the crowd has. What a fault holds back for half a minute must be written in the limit, beside what
-    /// comes then: at the whole rate that asks for a machine with many times the room.
+    /// How many hundredths of the rate the crowd has. What a fault holds back for half a minute comes at once when it is over, beside
+    /// what is said then: how soon that is done depends on the rate and on the machine.
     const fn percent_of_rate(self) -> u64 {
         match self {
             Self::NodeFrozen

@@ -11,7 +11,12 @@ use deskbell::clock::Clock;
 use sha2::{Digest as _, Sha256};
 
 use self::svg::{draw, number};
-use crate::{charts::Chart, check::Fault, procfs, report::Figures};
+use crate::{
+    charts::Chart,
+    check::Fault,
+    procfs,
+    report::{Figures, command},
+};
 
 const STYLE: &str = include_str!("page/page.css");
 
@@ -48,11 +53,6 @@ const MOST_TILES: usize = 6;
 pub(crate) fn write(path: &Path, medians: &Figures, runs: &[Figures], failures: &[String]) -> Result<()> {
     let page = page(&command(), medians, runs, failures);
     std::fs::write(path, page).with_context(|| format!("failed to write {}", path.display()))
-}
-
-/// How this program was called.
-fn command() -> String {
-    std::env::args().skip(1).collect::<Vec<_>>().join(" ")
 }
 
 /// The head of a page, whose policy allows this style and nothing else.

@@ -224,6 +224,11 @@ impl Condition {
     }
 }
 
+/// How this program was called.
+pub(crate) fn command() -> String {
+    std::env::args().skip(1).collect::<Vec<_>>().join(" ")
+}
+
 /// Shows the medians, writes the files, and returns in words whatever makes the run a failure.
 pub(crate) fn conclude(runs: &[Figures], output: &Output) -> Result<Vec<String>> {
     let medians = Figures::median(runs);
@@ -232,7 +237,7 @@ pub(crate) fn conclude(runs: &[Figures], output: &Output) -> Result<Vec<String>>
     write!(std::io::stdout(), "{heading}\n{}", medians.table(runs))?;
     if let Some(path) = &output.json {
         let document = json!({
-            "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+            "command": command(),
             "machine": crate::procfs::machine(),
             "medians": object(&medians),
             "runs": runs.iter().map(object).collect::<Vec<_>>(),

@@ -4,8 +4,8 @@ use std::{fmt::Write as _, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use super::{command, escape, footer, header, start, svg::draw};
-use crate::charts::Chart;
+use super::{escape, footer, header, start, svg::draw};
+use crate::{charts::Chart, report::command};
 
 /// One part of the run.
 pub(crate) struct Part {
