@@ -3,7 +3,8 @@
 # neither used nor touched. Nothing of it is durable (fsync = off) unless the settings say so.
 #
 #   scripts/test-postgres.sh start FOLDER [SETTING=VALUE...]   made if it is missing; returns when it takes connections
-#   scripts/test-postgres.sh stop FOLDER [MODE]                MODE as pg_ctl knows it: immediate (a crash; the default), fast
+#   scripts/test-postgres.sh stop FOLDER [MODE]                MODE as pg_ctl knows it: immediate (a crash; the default), fast;
+#                                                              fails when it goes on
 #   scripts/test-postgres.sh database FOLDER NAME              makes an empty database
 #   scripts/test-postgres.sh while PID FOLDER                  started now, stopped and removed when process PID is gone;
 #                                                              FOLDER/ready is there when it takes connections
@@ -54,11 +55,7 @@ start() {
     echo "${setting%%=*} = '${setting#*=}'" | as_owner tee -a "$folder/data/postgresql.conf" >/dev/null
   done
   # A killed one leaves its number behind, and a new one does not start while that number is a process, if only a dead one.
-  local number
-  number="$(head -n1 "$folder/data/postmaster.pid" 2>/dev/null || true)"
-  if [ -n "$number" ] && ! grep -qs '^State:.[^ZX]' "/proc/$number/status"; then
-    rm -f "$folder/data/postmaster.pid"
-  fi
+  is_alive || rm -f "$folder/data/postmaster.pid"
   # What it had in memory is gone only when the last of its processes is.
   for attempt in $(seq 50); do
     if (cd / && as_owner "$programs/pg_ctl" --pgdata "$folder/data" --log "$folder/postgres.log" --silent --wait start >/dev/null 2>&1); then
@@ -69,8 +66,19 @@ start() {
   fail "it does not start: $(tail -n5 "$folder/postgres.log")"
 }
 
+# Whether the server that wrote its number down is a process that lives.
+is_alive() {
+  local number
+  number="$(head -n1 "$folder/data/postmaster.pid" 2>/dev/null || true)"
+  [ -n "$number" ] && grep -qs '^State:.[^ZX]' "/proc/$number/status"
+}
+
+# One that is not there is stopped.
 stop() {
-  (cd / && as_owner "$programs/pg_ctl" --pgdata "$folder/data" --silent --mode "${1:-immediate}" stop >/dev/null 2>&1) || true
+  local said
+  is_alive || return 0
+  said="$(cd / && as_owner "$programs/pg_ctl" --pgdata "$folder/data" --silent --mode "${1:-immediate}" stop 2>&1)" ||
+    ! is_alive || fail "it does not stop: $said"
 }
 
 find_programs
@@ -88,7 +96,7 @@ case "${1:-}" in
     ;;
   while)
     folder="$3"
-    trap 'stop; rm -rf "$folder" "$folder.lock"' EXIT
+    trap '(stop) || true; rm -rf "$folder" "$folder.lock"' EXIT
     start
     touch "$folder/ready"
     while kill -0 "$2" 2>/dev/null; do sleep 0.5; done
