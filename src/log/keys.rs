@@ -213,6 +213,12 @@ impl Log {
         Ok(rows.iter().filter_map(readable_control).collect())
     }
 
+    /// Forgets what was told before `at`, but for the last thing: numbers go on from it. How many there were.
+    pub async fn forget_control(&self, before: Millis) -> Result<u64, Error> {
+        let query = sqlx::query("DELETE FROM control WHERE at_ms < $1 AND n < (SELECT MAX(n) FROM control)");
+        self.execute(query.bind(before)).await
+    }
+
     /// The number of the last thing told; 0 before the first.
     pub async fn control_last(&self) -> Result<i64, Error> {
         let query = sqlx::query("SELECT COALESCE(MAX(n), 0) AS last FROM control");

@@ -15,7 +15,7 @@ use crate::{
 
 /// How often the table `control` is looked at: a revoked session's sockets close within two seconds.
 const CONTROL_EVERY: Duration = Duration::from_millis(500);
-/// How often ended sign-ins are deleted, a hundred at a time.
+/// How often ended sign-ins, a hundred at a time, and old words of `control` are deleted.
 const TIDY_EVERY: Duration = Duration::from_mins(1);
 /// How often queues are measured, and measurements folded into histograms.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -62,13 +62,16 @@ async fn hear(sessions: &session::Context) -> Result<(), Box<dyn std::error::Err
     heard
 }
 
-/// Deletes sign-ins that have ended: of agents who never come back, nobody else would.
+/// Deletes sign-ins that have ended, of agents who never come back, and old words of `control`: nobody else would.
 pub(super) fn tidy(sessions: &Arc<session::Context>, tasks: &Tasks) {
     let (sessions, stop) = (Arc::clone(sessions), tasks.clone());
     tasks.spawn(async move {
         while !stops_within(&stop, TIDY_EVERY).await {
             if let Err(error) = sessions.accounts.tidy_sign_ins().await {
                 tracing::warn!(%error, "failed to delete sign-ins that have ended");
+            }
+            if let Err(error) = sessions.accounts.tidy_words().await {
+                tracing::warn!(%error, "failed to delete old words of the command line");
             }
         }
     });

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Accounts, Error, new_signing_key};
 use crate::{
     bus::{Message, Revocation, Topic},
+    clock::Millis,
     config::Origin,
     domain::{
         Role,
@@ -58,6 +59,10 @@ impl Word {
         Self::ALL.into_iter().find(|word| word.as_str() == text)
     }
 }
+
+/// How long words are kept: 30 days. The life of a token, an hour, is what a node that starts must know of; the rest is for one
+/// that stood still, and for people who look.
+const WORDS_KEPT_MS: Millis = 30 * 24 * 3_600_000;
 
 /// A project to be made.
 #[derive(Clone, Debug)]
@@ -124,6 +129,11 @@ impl Accounts {
             }
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Forgets words that every node has long heard; how many there were.
+    pub async fn tidy_words(&self) -> Result<u64, log::Error> {
+        self.log.forget_control(self.clock.now() - WORDS_KEPT_MS).await
     }
 
     /// The projects whose settings or agents changed since this was last asked.

@@ -243,6 +243,20 @@ async fn sign_ins_that_ended_are_deleted_when_another_comes() {
     assert_eq!(world.accounts.tidy_sign_ins().await.unwrap(), 2);
 }
 
+#[tokio::test]
+async fn words_are_forgotten_after_a_month_and_not_while_a_token_may_hold() {
+    let world = World::new().await;
+    let agent = world.agent(world.project().await.id).await;
+    world.accounts.change_agent(agent.clone(), AgentChange::Sessions).await.unwrap();
+    let told = world.accounts.log.control_after(0).await.unwrap().len();
+    world.clock.set(NOW + 29 * 24 * HOUR);
+    assert_eq!(world.accounts.tidy_words().await.unwrap(), 0);
+    world.clock.set(NOW + 31 * 24 * HOUR);
+    assert_eq!(world.accounts.tidy_words().await.unwrap(), u64::try_from(told).unwrap() - 1);
+    world.accounts.change_agent(agent, AgentChange::Sessions).await.unwrap();
+    assert_eq!(world.accounts.log.control_after(0).await.unwrap().len(), 2, "the last one, and the new one");
+}
+
 /// All within one second: what came first is told by the words' order, not by the time.
 #[tokio::test]
 async fn a_token_of_the_second_of_a_shut_out_is_refused_by_the_next_one() {

@@ -166,3 +166,18 @@ async fn a_command_beside_the_server_is_heard() {
     assert_eq!(story.log.control_last().await.unwrap(), 2);
     story.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_server_was_told_long_ago_is_forgotten_and_numbers_go_on() {
+    let story = Story::begin().await;
+    for at in [START, START + 10, START + 20] {
+        story.clock.set(at);
+        story.log.control_append("keys", None, "").await.unwrap();
+    }
+    let numbers = async || story.log.control_after(0).await.unwrap().iter().map(|word| word.n).collect::<Vec<_>>();
+    assert_eq!((story.log.forget_control(START).await.unwrap(), numbers().await), (0, vec![1, 2, 3]));
+    assert_eq!((story.log.forget_control(START + 10).await.unwrap(), numbers().await), (1, vec![2, 3]));
+    assert_eq!((story.log.forget_control(START + 99).await.unwrap(), numbers().await), (1, vec![3]), "the last stays");
+    assert_eq!(story.log.control_append("keys", None, "").await.unwrap(), 4);
+    story.stop().await;
+}
