@@ -5,6 +5,7 @@ mod accounts;
 mod acme;
 mod bus;
 mod cli;
+mod dashboard;
 mod deploy;
 mod faults;
 mod frames;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Server, message, until};
+use crate::support::{Answer, Client, Server, Setup, message, until};
 
 fn ban(chat: &str, on: bool) -> Value {
     json!({"type": "ban", "conversation": chat, "on": on})
@@ -57,6 +57,46 @@ async fn an_agent_shuts_a_visitor_out_at_once_and_colleagues_see_who_did() {
     assert_eq!(bans, ["", "un"], "what is so already is not written again");
     let thread = grace.history(&chat, "thread").await;
     assert!(!Value::from(thread).to_string().contains("banned"), "the visitor's lane says nothing of it");
+}
+
+/// From now on, nobody is shut out or let in.
+const STUCK: &str = "CREATE TRIGGER stuck BEFORE UPDATE OF banned_ms ON visitors \
+    BEGIN SELECT RAISE(ABORT, 'a disk that breaks half way'); END";
+
+async fn desk_says(grace: &mut Client, chat: &str) -> Vec<String> {
+    let entries = grace.history(chat, "desk").await;
+    entries
+        .iter()
+        .filter_map(|entry| entry["event"].as_str())
+        .filter(|event| event.ends_with("banned"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Who reads that the visitor is let in counts on it, and who reads that it is shut out learns who did that, whatever follows.
+#[tokio::test]
+async fn it_is_said_first_that_somebody_is_shut_out_and_last_that_it_is_let_in() {
+    let mut setup = Setup::new();
+    setup.text("database.url", "sqlite");
+    let server = setup.start().await;
+    let (session, _visitor, chat) = rings(&server).await;
+    let mut grace = server.agent("Grace").await;
+    grace.watches(&chat).await;
+    server.sql(STUCK).await;
+    assert_eq!(grace.refusal(ban(&chat, true)).await, "unavailable");
+    assert_eq!(desk_says(&mut grace, &chat).await, ["banned"], "it is known who wanted it");
+    server.sql("DROP TRIGGER stuck").await;
+    grace.ask(ban(&chat, true)).await;
+    is_shut_out(&server, &session).await;
+    let before = desk_says(&mut grace, &chat).await;
+    server.sql(STUCK).await;
+    assert_eq!(grace.refusal(ban(&chat, false)).await, "unavailable");
+    assert_eq!(desk_says(&mut grace, &chat).await, before, "nobody is let in, and nobody says so");
+    is_shut_out(&server, &session).await;
+    server.sql("DROP TRIGGER stuck").await;
+    grace.ask(ban(&chat, false)).await;
+    assert_eq!(desk_says(&mut grace, &chat).await.last().map(String::as_str), Some("unbanned"));
+    asks_again(&server, &session).await.with_status(201);
 }
 
 #[tokio::test]

@@ -261,7 +261,8 @@ impl Server {
 
     /// Changes the database behind the running server's back.
     pub(crate) async fn sql(&self, text: &'static str) {
-        let configured = self.settings.iter().find(|(key, _)| key == "database.url");
+        let is_elsewhere = |(key, url): &&(String, String)| key == "database.url" && url != "\"sqlite\"";
+        let configured = self.settings.iter().find(is_elsewhere);
         let url =
             configured.map_or_else(|| sqlite(&self.path().join("data")), |(_, url)| url.trim_matches('"').to_owned());
         let mut database = open_database(&url).await;
