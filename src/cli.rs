@@ -182,16 +182,20 @@ impl Common {
 
     /// The database of the configuration, beside a server that may be running.
     async fn open(&self) -> Result<Beside, Failure> {
+        self.open_as(OpenAs::Command).await
+    }
+
+    async fn open_as(&self, role: OpenAs) -> Result<Beside, Failure> {
         let config = self.load(&[])?;
         let tasks = Tasks::new();
-        let log = Log::open(server::log_options(&config, OpenAs::Command), Clock::system(), &tasks).await?;
+        let log = Log::open(server::log_options(&config, role), Clock::system(), &tasks).await?;
         let options = accounts::Options {
             token_ttl_s: config.token_ttl_s,
             own_origins: Vec::new(),
             limits: Arc::new(config.limits.clone()),
         };
         let accounts = Accounts::open(log.clone(), Bus::local(), Clock::system(), options).await?;
-        Ok(Beside { accounts, log, tasks })
+        Ok(Beside { accounts, log, tasks, config })
     }
 
     /// Prints a result: as one JSON object, or as text for people.
@@ -210,6 +214,7 @@ struct Beside {
     accounts: Accounts,
     log: Log,
     tasks: Tasks,
+    config: Config,
 }
 
 impl Beside {
@@ -253,6 +258,59 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// A command as a page shows it, in words: what stands for something is something.
+    fn words(shown: &str) -> Vec<String> {
+        let id = "0198c0de-0000-7000-8000-000000000001";
+        let shown = shown.replace("<id>", id).replace("$(date +%F)", "today").replace("...", "");
+        shown.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect()
+    }
+
+    /// The commands that `text` shows: in lines of their own, without what explains them, and in a sentence.
+    fn shown(text: &str) -> Vec<Vec<String>> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("    ")).map(str::trim_start);
+        let lines = lines.map(|line| line.split("   ").next().unwrap_or_default());
+        let bare = |line: &'_ str| {
+            line.trim_start_matches("sudo -u deskbell ").trim_start_matches("target/release/").to_owned()
+        };
+        let blocks = lines.map(bare).collect::<Vec<_>>();
+        let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned);
+        let all = blocks.into_iter().chain(spans).filter(|shown| shown.starts_with("deskbell "));
+        all.map(|shown| words(&shown)).filter(|words| words.len() > 1).collect()
+    }
+
+    #[test]
+    fn what_the_pages_show_is_understood() {
+        use clap::error::ErrorKind::{
+            DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion, MissingRequiredArgument,
+            MissingSubcommand,
+        };
+        // A sentence may name a command without all that it takes.
+        let fine = [
+            DisplayHelp,
+            DisplayVersion,
+            DisplayHelpOnMissingArgumentOrSubcommand,
+            MissingRequiredArgument,
+            MissingSubcommand,
+        ];
+        let mut count = 0;
+        for page in [
+            "README.md",
+            "docs/quickstart.md",
+            "docs/operations.md",
+            "docs/embed.md",
+            "docs/security.md",
+            "docs/configuration.md",
+        ] {
+            let text = std::fs::read_to_string(format!("{}/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+            for words in shown(&text) {
+                count += 1;
+                let refused = Cli::try_parse_from(&words).err().filter(|error| !fine.contains(&error.kind()));
+                assert!(refused.is_none(), "{page}: {words:?}: {refused:?}");
+            }
+        }
+        assert!(count > 25, "only {count} commands were found");
     }
 
     #[test]

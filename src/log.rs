@@ -39,6 +39,7 @@ pub use backup::{Backup, RESTORED, back_up, restore};
 pub use heads::{HEADS, Position};
 pub use inbox::{InboxQuery, InboxRows};
 pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};
+pub use migrate::SCHEMA;
 pub use people::{AgentRecord, ProjectRecord};
 pub use read::{KnownKey, Loaded, VisitorRecord};
 #[cfg(feature = "fault-injection")]
@@ -81,8 +82,10 @@ pub struct Options {
 pub enum OpenAs {
     /// A server: holds the lock of a SQLite file's directory.
     Server,
-    /// A command of the CLI: works beside a running server.
+    /// A command of the CLI: works beside a running server, on a database that is there.
     Command,
+    /// A command that makes the database where there is none yet.
+    FirstCommand,
 }
 
 /// Why the log could not do what was asked. Texts fit after "failed to ...: ".
@@ -190,6 +193,7 @@ pub struct Log {
     readers: Readers,
     turns: Turns,
     clock: Clock,
+    found_schema: i64,
     /// Held until the log is closed, or its last clone is dropped.
     lock: Option<Arc<Lock>>,
 }
@@ -198,18 +202,21 @@ impl Log {
     /// Connects, brings the schema up to date and starts the writing task.
     pub async fn open(options: Options, clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
-        let engine = Engine::prepare(&options)?;
+        let engine = match options.role {
+            OpenAs::Command => Engine::find(&options)?,
+            OpenAs::Server | OpenAs::FirstCommand => Engine::prepare(&options)?,
+        };
         let lock = match (&engine, options.role) {
             (Engine::Sqlite(_), OpenAs::Server) => Some(Arc::new(Lock::take(&options.data_dir)?)),
             _ => None,
         };
         let mut writer = Writer::connect(engine.clone()).await.map_err(|error| engine.unreachable(&error))?;
         writer.check().await?;
-        migrate::run(&mut writer, clock.now()).await?;
+        let found_schema = migrate::run(&mut writer, clock.now()).await?;
         let readers = Readers::connect(&engine, options.readers).await?;
         let writer = Arc::new(Mutex::new(writer));
         let queue = Queue::start(Arc::clone(&writer), engine.direct()?, tasks)?;
-        Ok(Self { queue, writer, readers, turns: Turns::default(), clock, lock })
+        Ok(Self { queue, writer, readers, turns: Turns::default(), clock, found_schema, lock })
     }
 
     /// The same log, of which a test says whose turn it is to ask the database.
@@ -219,6 +226,11 @@ impl Log {
         self.turns = Turns::by(turnstile);
         self.readers.take_turns(&self.turns);
         self
+    }
+
+    /// The schema's version that the database had when it was opened; 0 for one that was empty.
+    pub const fn found_schema(&self) -> i64 {
+        self.found_schema
     }
 
     /// Writes `append`; returns after the COMMIT that holds it. After an error nothing of it is stored.

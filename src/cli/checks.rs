@@ -10,14 +10,25 @@ use tokio::{
 };
 
 use super::{Common, Failure, print, tell};
-use crate::{clock::Clock, config::Limits};
+use crate::{
+    clock::Clock,
+    config::{Limit, Limits},
+    log::{OpenAs, SCHEMA},
+};
 
 /// How long a healthy server takes at most to say so.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) async fn migrate(common: &Common) -> Result<(), Failure> {
-    common.open().await?.close().await;
-    common.answer(&json!({ "migrated": true }), "the database is at this version")
+    let beside = common.open_as(OpenAs::FirstCommand).await?;
+    let found = beside.log.found_schema();
+    beside.close().await;
+    let text = match found {
+        0 => format!("the database is made, with schema {SCHEMA}"),
+        SCHEMA => format!("the database has schema {SCHEMA} already, which is this program's"),
+        _ => format!("the database went from schema {found} to {SCHEMA}"),
+    };
+    common.answer(&json!({ "migrated": true, "found": found, "schema": SCHEMA }), text)
 }
 
 pub(super) fn config(common: &Common) -> Result<(), Failure> {
@@ -46,9 +57,13 @@ pub(super) fn limits(common: &Common) -> Result<(), Failure> {
         return common.answer(&json!({ "limits": rows, "exempt": limits.exempt }), "");
     }
     let rows = rows.map(|(limit, value)| {
-        format!("{:<24} {value:>10} {:<10} {}\n    {}\n", limit.name, limit.unit, limit.metric, limit.what.trim())
+        let was = if value == limit.default { String::new() } else { format!(" (default {})", limit.default) };
+        let Limit { name, unit, metric, what, .. } = limit;
+        format!("{name:<24} {value:>10} {unit:<10} {metric}{was}\n    {}\n", what.trim())
     });
-    print(&rows.collect::<String>())
+    let exempt: Vec<String> = limits.exempt.iter().map(ToString::to_string).collect();
+    let exempt = if exempt.is_empty() { "no network".to_owned() } else { exempt.join(", ") };
+    print(&format!("{}exempt from what is counted by address: {exempt}\n", rows.collect::<String>()))
 }
 
 /// For a container's health check: there is no `curl` in a small image.

@@ -1,17 +1,20 @@
 //! `deskbell project | agent | keys`: they change the database; a running server takes it up within a second.
 
-use std::{io::Read as _, path::PathBuf};
+use std::{
+    io::{BufRead as _, IsTerminal as _, Read as _},
+    path::PathBuf,
+};
 
 use clap::{Args, Subcommand, ValueEnum, builder::RangedI64ValueParser};
 use serde_json::{Value, json};
 
-use super::{Beside, Common, Failure, print, print_lines, tell};
+use super::{Beside, Common, Failure, print, tell};
 use crate::{
-    config::Origin,
+    config::{Config, Origin},
     desk::accounts::{AgentChange, NewAgent, NewProject},
     domain::Role,
     ids::{AgentId, ProjectId, VisitorId},
-    log::{AgentRecord, ProjectRecord},
+    log::{AgentRecord, OpenAs, ProjectRecord},
 };
 
 /// Make, list and change projects.
@@ -194,7 +197,8 @@ pub(super) enum KeysCommand {
 
 impl ProjectCommand {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
-        let beside = common.open().await?;
+        let is_first = matches!(self, Self::Create { .. });
+        let beside = common.open_as(if is_first { OpenAs::FirstCommand } else { OpenAs::Command }).await?;
         let done = self.carry_out(common, &beside).await;
         beside.close().await;
         done
@@ -204,11 +208,17 @@ impl ProjectCommand {
         match self {
             Self::Create { name, origins } => {
                 let made = beside.accounts.create_project(NewProject { name, origins }).await?;
-                let text = format!("project {} is made; its public key is {}", made.id, made.public_key);
+                let text = format!(
+                    "project {} is made; its public key is {}. On the site:\n\n    {}\n",
+                    made.id,
+                    made.public_key,
+                    snippet(&beside.config, &made.public_key)
+                );
                 common.answer(&created(&made), text)
             }
             Self::List => {
-                list(common, "projects", &beside.log.projects().await?.iter().map(summary).collect::<Vec<_>>())
+                let projects: Vec<Value> = beside.log.projects().await?.iter().map(summary).collect();
+                list(common, "projects", &["project", "public_key", "name", "origins"], &projects)
             }
             Self::Show(of) => {
                 let project = find_project(beside, of.project).await?;
@@ -233,7 +243,18 @@ impl ProjectCommand {
 }
 
 impl ProjectChanges {
+    const fn is_empty(&self) -> bool {
+        let Self { of: _, name, origins, identity_required, identity_public_key_file, sneak_peek } = self;
+        let no_text = name.is_none() && origins.is_empty() && identity_public_key_file.is_none();
+        no_text && identity_required.is_none() && sneak_peek.is_none()
+    }
+
     fn apply(&self, mut project: ProjectRecord) -> Result<ProjectRecord, Failure> {
+        if self.is_empty() {
+            return Err(Failure::Usage(
+                "know what to change: `deskbell help project set` lists what can be".to_owned(),
+            ));
+        }
         if let Some(name) = &self.name {
             project.name.clone_from(name);
         }
@@ -264,7 +285,8 @@ impl AgentCommand {
             Self::Create(new) => return new.create(common, beside).await,
             Self::List(of) => {
                 let agents = beside.log.agents(find_project(beside, of.project).await?.id).await?;
-                return list(common, "agents", &agents.iter().map(agent_shown).collect::<Vec<_>>());
+                let agents: Vec<Value> = agents.iter().map(agent_shown).collect();
+                return list(common, "agents", &["agent", "email", "name", "role", "capacity", "disabled"], &agents);
             }
             Self::Disable(of) => (of, AgentChange::Disabled(true)),
             Self::Enable(of) => (of, AgentChange::Disabled(false)),
@@ -324,7 +346,9 @@ impl KeysCommand {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
         let beside = common.open().await?;
         let done = match self {
-            Self::List => keys(&beside).await.and_then(|keys| list(common, "keys", &keys)),
+            Self::List => {
+                keys(&beside).await.and_then(|keys| list(common, "keys", &["kid", "created_at", "retired_at"], &keys))
+            }
             Self::Rotate => match beside.accounts.rotate_keys().await {
                 Ok(()) => {
                     let text = "a new key signs; the old ones honour what they signed. Was one stolen? \
@@ -354,23 +378,55 @@ async fn find_project(beside: &Beside, id: ProjectId) -> Result<ProjectRecord, F
     found.ok_or_else(|| Failure::Failed("find that project; `deskbell project list` shows all".to_owned()))
 }
 
+/// The line that puts the widget on a page.
+fn snippet(config: &Config, public_key: &str) -> String {
+    let server = config.public_url.clone().unwrap_or_else(|| Origin::of_address(config.listen, config.has_tls()));
+    format!("<script src=\"{server}/w/loader.js\" data-project=\"{public_key}\" async></script>")
+}
+
 /// A password from standard input: one line, never on the command line, where every process sees it.
 fn password() -> Result<String, Failure> {
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(4_096).read_to_string(&mut text);
+    if std::io::stdin().is_terminal() {
+        tell("The password, then Enter (what you type is shown):");
+    }
+    let read = std::io::stdin().lock().take(4_096).read_line(&mut text);
     read.map_err(|error| Failure::Failed(format!("read the password: {error}")))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// A list: one JSON object, or one line for each.
-fn list(common: &Common, name: &str, items: &[Value]) -> Result<(), Failure> {
+/// A list: one JSON object, or a table of these columns.
+fn list(common: &Common, name: &str, columns: &[&str], items: &[Value]) -> Result<(), Failure> {
     if common.json {
         return common.answer(&json!({ name: items }), "");
     }
     if items.is_empty() {
         tell(format_args!("there are no {name} yet"));
     }
-    print_lines(items)
+    print(&table(columns, items))
+}
+
+/// `items`, one a line, below the names of the columns.
+fn table(columns: &[&str], items: &[Value]) -> String {
+    let head = columns.iter().map(|column| (*column).to_owned()).collect();
+    let row = |item: &Value| columns.iter().map(|column| cell(&item[*column])).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(items.iter().map(row)).collect();
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
 }
 
 fn created(project: &ProjectRecord) -> Value {

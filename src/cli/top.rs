@@ -26,14 +26,21 @@ impl Top {
         let mut before = Look::take(common).await?;
         loop {
             tokio::time::sleep(every).await;
-            let now = Look::take(common).await?;
-            let page = page(&now, &before);
+            let page = match Look::take(common).await {
+                Ok(now) => {
+                    let page = page(&now, &before);
+                    before = now;
+                    page
+                }
+                Err(error) if self.once => return Err(error),
+                // It may be starting anew.
+                Err(error) => format!("deskbell     DOES NOT ANSWER\n\nfailed to {error}\n"),
+            };
             if self.once {
                 return print(&page);
             }
             // To the upper left, the rest of each line and of the screen emptied: without flicker.
             print(&format!("\x1b[H{}\x1b[J", page.replace('\n', "\x1b[K\n")))?;
-            before = now;
         }
     }
 }
@@ -68,7 +75,8 @@ impl Look {
     }
 
     fn sum(&self, metric: &str) -> f64 {
-        self.each(metric).map(|(_, value)| value).sum()
+        // The sum of no floats at all is -0.
+        self.each(metric).fold(0.0, |sum, (_, value)| sum + value)
     }
 }
 

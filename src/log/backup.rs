@@ -273,7 +273,7 @@ impl Part {
         name.push(format!(".{:x}.part", rand::random::<u64>()));
         let path = to.with_file_name(name);
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        made.map_err(|error| no_file(&path, &error))?;
+        made.map_err(|error| no_file(to, &error))?;
         let path = path.canonicalize().map_err(|error| no_file(&path, &error))?;
         Ok(Self { path, kept: false })
     }

@@ -14,12 +14,16 @@ const VERSIONS: &[(i64, &str)] = &[
     (4, include_str!("schema/0004_secrets.sql")),
 ];
 
+/// The schema's newest version, which is this program's.
+pub const SCHEMA: i64 = VERSIONS[VERSIONS.len() - 1].0;
+
 /// Where the versions that a database has are written down.
 const REGISTER: &str =
     "CREATE TABLE IF NOT EXISTS deskbell_schema (version BIGINT NOT NULL PRIMARY KEY, applied_ms BIGINT NOT NULL)";
 
-/// Brings the schema up to date, all of it or nothing. The engine's lock keeps everybody else out meanwhile.
-pub(super) async fn run(writer: &mut Writer, now: Millis) -> Result<(), Error> {
+/// Brings the schema up to date, all of it or nothing; the version that was there before, 0 for none. The engine's lock keeps
+/// everybody else out meanwhile.
+pub(super) async fn run(writer: &mut Writer, now: Millis) -> Result<i64, Error> {
     writer.take_time();
     let migrated = async {
         writer.begin().await?;
@@ -34,19 +38,22 @@ pub(super) async fn run(writer: &mut Writer, now: Millis) -> Result<(), Error> {
 /// The versions that a database has, to be read by [`known`].
 pub(super) const FOUND: &str = "SELECT version FROM deskbell_schema ORDER BY version";
 
-async fn upgrade(writer: &mut Writer, now: Millis) -> Result<(), Error> {
+async fn upgrade(writer: &mut Writer, now: Millis) -> Result<i64, Error> {
     writer.say(writer.engine().before_migration()).await?;
     // Asked before anything is made: there may be nothing yet.
     writer.say(REGISTER).await?;
     let there = known(&writer.fetch(sqlx::query(FOUND)).await?)?;
-    apply(writer, |version| !there.contains(&version), now).await
+    apply(writer, |version| !there.contains(&version), now).await?;
+    Ok(there.last().copied().unwrap_or(0))
 }
 
 /// The numbers of the versions in `rows`; refused if this program is older than the newest.
 pub(super) fn known(rows: &[AnyRow]) -> Result<Vec<i64>, Error> {
     let found: Vec<i64> = rows.iter().map(|row| number(row, "version")).collect::<Result<_, _>>()?;
-    let (newest, known) = (found.last().copied().unwrap_or(0), VERSIONS.last().map_or(0, |(version, _)| *version));
-    if newest > known { Err(Error::Newer { found: newest, known }) } else { Ok(found) }
+    match found.last().copied() {
+        Some(newest) if newest > SCHEMA => Err(Error::Newer { found: newest, known: SCHEMA }),
+        _ => Ok(found),
+    }
 }
 
 /// Applies the versions that are `wanted`, within the present transaction.

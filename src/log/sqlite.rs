@@ -96,7 +96,11 @@ impl Sqlite {
         if data_dir.join(FILE).is_file() {
             return Self::prepare(data_dir);
         }
-        Err(Error::Directory(format!("the data directory {}: there is no {FILE}", data_dir.display())))
+        let text = format!(
+            "there is no {FILE} in {} (data_dir): `deskbell serve` makes it, if this is the right configuration (--config, DESKBELL_CONFIG)",
+            data_dir.display()
+        );
+        Err(Error::Directory(text))
     }
 
     /// The file of a backup, empty yet.

@@ -156,6 +156,8 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         (vec!["agent", "create", "--project", &id, "--email", "a@b.example", "--name", "A", "--role", "king"], 2),
         (vec!["token", "--project", &unknown, "--kind", "visitor"], 1),
         (vec!["project", "show", "--project", &unknown], 1),
+        (vec!["project", "set", "--project", &id], 2),
+        (vec!["project", "set", "--project", &id, "--name", "Shop"], 0),
         (vec!["agent", "disable", "--agent", "nobody@example.org"], 1),
         (vec!["serve"], 1),
         (vec!["project", "list"], 0),
@@ -185,12 +187,49 @@ async fn json_is_one_object_and_people_read_stderr() {
 }
 
 #[tokio::test]
+async fn lists_are_tables_for_people() {
+    let server = Server::start().await;
+    let account = server.hire("Grace").await;
+    let listed = server.cli(["agent", "list", "--project", &server.project.id]).await.text();
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 2, "{listed}");
+    assert_eq!(rows[0], ["agent", "email", "name", "role", "capacity", "disabled"]);
+    assert_eq!((rows[1][0], rows[1][2], rows[1].last()), (account.id.as_str(), "Grace", Some(&"false")));
+    let keys = server.cli(["keys", "list"]).await.text();
+    assert!(keys.lines().nth(1).unwrap().ends_with(" -"), "none is retired: {keys}");
+}
+
+/// A wrong folder must not look like a database without projects.
+#[tokio::test]
+async fn only_what_begins_makes_a_database() {
+    let mut setup = Setup::new();
+    setup.text("database.url", "sqlite");
+    let unknown = uuid::Uuid::now_v7().to_string();
+    for command in [["project", "list"], ["keys", "list"], ["backup", "file"]] {
+        let refused = setup.cli(command).await;
+        assert_eq!(refused.code(), Some(1), "{command:?}");
+        assert!(refused.errors().contains("there is no deskbell.db in"), "{command:?}: {}", refused.errors());
+    }
+    assert_eq!(setup.cli(["agent", "list", "--project", &unknown]).await.code(), Some(1));
+    assert!(!setup.path().join("data").exists());
+    let made = setup.cli(["project", "create", "--name", "X", "--origin", "https://x.example"]).await;
+    assert_eq!(made.code(), Some(0), "{}", made.errors());
+    let snippet = "<script src=\"http://127.0.0.1:0/w/loader.js\" data-project=\"";
+    assert!(made.errors().contains(snippet), "{}", made.errors());
+    assert!(setup.cli(["project", "list"]).await.text().contains("https://x.example"));
+}
+
+#[tokio::test]
 async fn migrate_makes_a_database_that_serve_takes() {
     let mut setup = Setup::new();
     setup.text("database.url", "sqlite");
-    assert_eq!(setup.cli(["migrate", "--json"]).await.json(), json!({"migrated": true}));
+    let made = setup.cli(["migrate", "--json"]).await.json();
+    let schema = made["schema"].as_i64().unwrap();
+    assert_eq!(made, json!({"migrated": true, "found": 0, "schema": schema}));
     assert!(setup.path().join("data/deskbell.db").exists());
-    setup.cli(["migrate"]).await.text();
+    let again = setup.cli(["migrate"]).await;
+    assert_eq!(again.text(), "");
+    assert!(again.errors().contains(&format!("has schema {schema} already")), "{}", again.errors());
     setup.start().await.visitor().await;
 }
 
@@ -241,7 +280,10 @@ async fn a_password_is_read_from_stdin_only() {
     let arguments = ["agent", "create", "--project", &id, "--email", "g@example.org", "--name", "G"];
     assert_eq!(server.cli(arguments).await.code(), Some(2), "without --password-stdin");
     let with_flag = [&arguments[..], &["--password-stdin"]].concat();
-    server.cli_with(&with_flag, PASSWORD).await.text();
+    // A terminal's input does not end with the line.
+    server.cli_with(&with_flag, &format!("{PASSWORD}\nanother line\n")).await.text();
+    let asked = json!({"email": "g@example.org", "password": PASSWORD});
+    Request::post("/v1/agents/login", &asked).send(server.address).await.with_status(204);
 }
 
 #[tokio::test]
@@ -259,6 +301,7 @@ async fn top_shows_what_a_server_does() {
     let page = page.text();
     let line = |name: &str| page.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
     assert_eq!((line("deskbell"), line("sessions"), line("left out")), ("serves", "1 agent   1 visitor", "nothing"));
+    assert_eq!(line("outboxes"), "0.0 MiB");
     assert!(line("answered").ends_with(" ms") || line("answered").ends_with('-'), "{page}");
     let gone = server.cli(["top", "--once", "--set", "admin.listen=127.0.0.1:1"]).await;
     assert_eq!(gone.code(), Some(1));
