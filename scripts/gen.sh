@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes the files that are generated from the code: the OpenAPI and AsyncAPI documents, the example configuration and, from
-# the first, the client's types. The server's own tests say when one of the first three is not current; with --check, this
-# script says it of the types, and writes nothing.
+# Writes the files that are generated from the code: the OpenAPI and AsyncAPI documents, the example configuration, the
+# reference of the configuration and, from the first, the client's types. The server's own tests say when one of the first
+# four is not current; with --check, this script says it of the types, and writes nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,7 +1,7 @@
 //! The configuration: TOML file, then `DESKBELL_` environment, then flags. Read whole, refused whole, redacts itself.
 //!
-//! A key that nobody knows is a mistake, and all mistakes are told at once. `deploy/deskbell.example.toml` is generated from
-//! the tables here.
+//! A key that nobody knows is a mistake, and all mistakes are told at once. `deploy/deskbell.example.toml` and
+//! `docs/configuration.md` are generated from the tables here.
 
 mod acme;
 mod certificate;
@@ -29,7 +29,7 @@ pub use self::{
     limits::{Limit, Limits},
     origin::Origin,
     secret::Secret,
-    settings::example,
+    settings::{example, reference},
 };
 
 /// Everything that can be configured.
@@ -172,7 +172,7 @@ impl Config {
             acme: Acme::read(&mut reader, &data_dir),
             trusted_proxies: reader.networks("proxies.trusted"),
             proxy_protocol: reader.flag("proxies.proxy_protocol"),
-            token_ttl_s: reader.number("tokens.ttl_s", 900, 60, 3_600),
+            token_ttl_s: reader.number("tokens.ttl_s", 900, settings::TOKEN_TTL_S),
             log_format: reader.parsed("log.format", "\"text\" or \"json\"").unwrap_or_default(),
             log_level: reader.text("log.level").unwrap_or_else(|| "info".to_owned()),
             otlp_endpoint: reader.optional("telemetry.otlp_endpoint", COLLECTOR),

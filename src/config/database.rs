@@ -1,9 +1,13 @@
 //! Where the log is: SQLite, or a PostgreSQL whose address is looked at before anybody connects.
 
+use std::ops::RangeInclusive;
+
 use super::{Secret, reader::Reader};
 
 /// How many connections read at once. Reads are short (a page of a conversation); more would only hold more memory.
 pub(super) const POOL: u32 = 4;
+/// How many may.
+pub(super) const POOLS: RangeInclusive<u64> = 1..=100;
 
 /// What may stand behind the question mark of a PostgreSQL address, besides `options[...]`. Anything else would be ignored
 /// by the driver, and told to the log with its value, which may be a secret.
@@ -49,5 +53,5 @@ pub(super) fn url(reader: &mut Reader) -> Secret {
 }
 
 pub(super) fn pool(reader: &mut Reader) -> u32 {
-    u32::try_from(reader.number("database.pool", u64::from(POOL), 1, 100)).unwrap_or(POOL)
+    u32::try_from(reader.number("database.pool", u64::from(POOL), POOLS)).unwrap_or(POOL)
 }

@@ -92,7 +92,7 @@ macro_rules! limits {
             /// Reads `limits.*`.
             pub(super) fn read(reader: &mut Reader) -> Self {
                 Self {
-                    $($name: Amount::of(reader.number(concat!("limits.", stringify!($name)), $default, $least, $most)),)*
+                    $($name: Amount::of(reader.number(concat!("limits.", stringify!($name)), $default, $least..=$most)),)*
                     exempt: reader.networks("limits.exempt"),
                 }
             }

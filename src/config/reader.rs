@@ -1,6 +1,6 @@
 //! Reads settings one by one out of what was given, and collects every mistake on the way.
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use ipnet::IpNet;
 use toml::{Table, Value};
@@ -9,6 +9,11 @@ use toml::{Table, Value};
 const PREFIX: &str = "DESKBELL_";
 /// Names the configuration file; no setting itself.
 const CONFIG_VARIABLE: &str = "DESKBELL_CONFIG";
+
+/// The environment's name for `key`.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
+}
 
 /// One given value, and where it was given.
 struct Given {
@@ -104,8 +109,8 @@ impl Reader {
         self.parsed(key, takes)
     }
 
-    /// A whole number from `least` to `most`.
-    pub(super) fn number(&mut self, key: &str, default: u64, least: u64, most: u64) -> u64 {
+    /// A whole number in `range`.
+    pub(super) fn number(&mut self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let number = self.read(key, |given| {
             let number = match &given.value {
                 Value::Integer(number) => u64::try_from(*number).ok(),
@@ -113,8 +118,8 @@ impl Reader {
                 _ => None,
             };
             number
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| format!("takes a whole number from {least} to {most}"))
+                .filter(|number| range.contains(number))
+                .ok_or_else(|| format!("takes a whole number from {} to {}", range.start(), range.end()))
         });
         number.unwrap_or(default)
     }

@@ -93,11 +93,7 @@ fn what_is_shown_can_be_read_back() {
 
 #[test]
 fn the_example_file_is_current_and_means_the_defaults() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/deskbell.example.toml");
-    if std::env::var_os("UPDATE_GENERATED").is_some() {
-        std::fs::write(path, example()).unwrap_or_else(|error| panic!("{error}"));
-    }
-    assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), example(), "`make gen` brings {path} up to date");
+    is_current("deploy/deskbell.example.toml", &example());
     let uncommented: Vec<String> = example()
         .lines()
         .filter_map(|line| line.strip_prefix('#'))
@@ -105,4 +101,63 @@ fn the_example_file_is_current_and_means_the_defaults() {
         .map(str::to_owned)
         .collect();
     assert_eq!(load(&uncommented.join("\n"), &[]), Ok(Config::default()));
+}
+
+/// Compares a file of the repository with what is generated for it, or writes it.
+fn is_current(path: &str, generated: &str) {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::write(&path, generated).unwrap_or_else(|error| panic!("{error}"));
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), generated, "`make gen` brings {path} up to date");
+}
+
+#[test]
+fn the_reference_is_current() {
+    is_current("docs/configuration.md", &reference());
+}
+
+/// What the reference says that a setting takes is what it takes: nothing of another kind, and numbers to their bounds.
+#[test]
+fn the_reference_says_what_each_setting_takes() {
+    let mistakes = |key: &str, value: &str| load(&format!("{key} = {value}"), &[]).err().unwrap_or_default().join("\n");
+    for setting in settings::SETTINGS {
+        let key = setting.key;
+        let refused = |value: &str| assert!(mistakes(key, value).contains(&format!("{key} takes")), "{key} = {value}");
+        refused("1979-05-27");
+        match &setting.takes {
+            settings::Takes::Text(_) | settings::Takes::List(_) => ["true", "7", "[7]"].into_iter().for_each(refused),
+            settings::Takes::Flag => ["\"\"", "7", "[true]"].into_iter().for_each(refused),
+            settings::Takes::Share => ["\"0.5\"", "-0.1", "1.01", "2", "nan", "[0.5]"].into_iter().for_each(refused),
+            settings::Takes::Number(range, _) => {
+                for number in [range.start() - 1, range.end() + 1] {
+                    refused(&number.to_string());
+                }
+                for number in [range.start(), range.end()] {
+                    assert_eq!(mistakes(key, &number.to_string()), "", "{key} = {number}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_share_is_taken_as_it_is_written_in_file_and_environment() {
+    for (toml, environment, share) in [
+        ("", None, 0.1),
+        ("telemetry.sample_ratio = 0", None, 0.0),
+        ("telemetry.sample_ratio = 1", None, 1.0),
+        ("telemetry.sample_ratio = 0.25", None, 0.25),
+        ("telemetry.sample_ratio = 1", Some(" 0.5 "), 0.5),
+    ] {
+        let environment: Vec<_> =
+            environment.map(|text| ("DESKBELL_TELEMETRY__SAMPLE_RATIO", text)).into_iter().collect();
+        let config = load(toml, &environment).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        assert!((config.sample_ratio - share).abs() < f64::EPSILON, "{toml} {environment:?}: {}", config.sample_ratio);
+    }
+    for wrong in ["", "much", "1.5", "-1", "NaN", "10%", "0,5"] {
+        let mistakes = load("", &[("DESKBELL_TELEMETRY__SAMPLE_RATIO", wrong)]).err().unwrap_or_default().join("\n");
+        let said = "telemetry.sample_ratio takes a number from 0 to 1 (DESKBELL_TELEMETRY__SAMPLE_RATIO)";
+        assert!(mistakes.contains(said), "{wrong:?}: {mistakes}");
+    }
 }

@@ -2,6 +2,7 @@
 //! tables in `docs/` say what the code says. A rule that nothing checks is not a rule.
 
 mod metrics;
+mod pages;
 mod rows;
 mod tables;
 
@@ -209,21 +210,6 @@ fn some_names_stand_in_one_file_only() {
         let unused: Vec<String> = unused.map(ToString::to_string).collect();
         fail_on(&format!("these no longer name {names:?}: correct the list"), &unused);
     }
-}
-
-#[test]
-fn links_between_documents_lead_somewhere() {
-    let mut all = sources(&["docs", "load", "web", "tests"], &["md"]);
-    all.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| source(&root().join(name))));
-    let offences: Vec<String> = all.iter().flat_map(dead_links).collect();
-    fail_on("a link to a file that is not there", &offences);
-}
-
-fn dead_links(source: &Source) -> Vec<String> {
-    let folder = root().join(&source.path).parent().unwrap().to_owned();
-    let targets = source.text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
-    let ours = targets.filter(|target| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:"));
-    ours.filter(|target| !folder.join(target).exists()).map(|target| format!("{}: {target}", source.path)).collect()
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn counted() -> BTreeSet<String> {
 }
 
 /// The tables in `src/telemetry.rs`: `("deskbell_sessions", Unit::Count, "..."),`
-fn described() -> BTreeSet<String> {
+pub(super) fn described() -> BTreeSet<String> {
     let code = flat(Some(TELEMETRY));
     names_after(&code, "(").into_iter().filter(|name| code.contains(&format!("\"{name}\", Unit::"))).collect()
 }

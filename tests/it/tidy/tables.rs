@@ -1,12 +1,9 @@
 //! The tables in `docs/` are the code's own, told again: each is compared with what the code says.
 
-use deskbell::{
-    config::{Limit, Limits},
-    protocol::{
-        client::Command,
-        close::CloseCode,
-        server::{Error, ErrorCode},
-    },
+use deskbell::protocol::{
+    client::Command,
+    close::CloseCode,
+    server::{Error, ErrorCode},
 };
 
 use super::read;
@@ -88,16 +85,4 @@ fn every_frame_of_the_server_is_shown() {
     let missing = |word: &String| !page.contains(&format!("{{\"type\":\"{word}\""));
     let missing: Vec<String> = words_of("ServerFrame", "type").into_iter().filter(missing).collect();
     assert!(missing.is_empty(), "docs/protocol.md shows no frame of these types: {missing:?}");
-}
-
-fn limit_row(limit: &Limit) -> String {
-    format!("| `{}` | {} | {} | {} |", limit.name, limit.default, limit.unit, limit.what.trim())
-}
-
-#[test]
-fn limits() {
-    let expected: Vec<String> = Limits::TABLE.iter().map(limit_row).collect();
-    let told = table("docs/operations.md", "| `limits.` | default | unit | what it bounds |");
-    let told: Vec<String> = told.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
-    assert_eq!(told, expected, "docs/operations.md should say:\n{}", expected.join("\n"));
 }
