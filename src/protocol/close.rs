@@ -70,5 +70,7 @@ impl CloseCode {
 
 /// The code for a message that is too big (RFC 6455): a declared length over the limit is not read.
 pub const MESSAGE_TOO_BIG: u16 = 1009;
+/// The code for a text that is none (RFC 6455).
+pub const BAD_UTF8: u16 = 1007;
 /// The code for a violation of RFC 6455 itself.
 pub const PROTOCOL_ERROR: u16 = 1002;

@@ -27,7 +27,7 @@ use crate::{
     config::Limits,
     protocol::{
         MAX_BATCH, MAX_OUTBOUND_BYTES,
-        close::{CloseCode, MESSAGE_TOO_BIG, PROTOCOL_ERROR},
+        close::{BAD_UTF8, CloseCode, MESSAGE_TOO_BIG, PROTOCOL_ERROR},
     },
     telemetry::{hot, refused},
 };
@@ -233,7 +233,7 @@ fn ending_of(error: &Error) -> Ending {
             refused("frame_bytes");
             Ending::Standard(MESSAGE_TOO_BIG, "too_large")
         }
-        Error::Utf8(_) => Ending::Code(CloseCode::BadProtocol),
+        Error::Utf8(_) => Ending::Standard(BAD_UTF8, "bad_utf8"),
         Error::Protocol(_) => Ending::Standard(PROTOCOL_ERROR, "protocol_error"),
         Error::WriteBufferFull(_) => Ending::Code(CloseCode::SlowConsumer),
         Error::Io(error) if error.to_string() == TOO_MANY_FRAGMENTS => {
