@@ -199,26 +199,32 @@ async fn handshake(
     stream: TcpStream,
     address: Option<IpAddr>,
 ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-    // Waiting for a turn counts towards the time: a client that waited so long has given up. Who has said nothing yet has
-    // no turn: else a few silent clients would hold them all.
-    let handshake = async {
-        stream.peek(&mut [0]).await?;
-        tls.turns.take(address, TlsAcceptor::from(tls.config()).accept(stream)).await
-    };
-    let (outcome, stream) = match timeout(tls.timeout, handshake).await {
-        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE) => ("challenge", None),
-        Ok(Ok(stream)) => {
+    let (outcome, stream) = match shake_hands(tls, stream, address).await {
+        Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE) => ("challenge", None),
+        Ok(stream) => {
             let resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
             (if resumed { "resumed" } else { "full" }, Some(stream))
         }
-        Ok(Err(_)) => ("failed", None),
-        Err(_) => {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             telemetry::refused("handshake_timeout_ms");
             ("timed_out", None)
         }
+        Err(_) => ("failed", None),
     };
     metrics::counter!("deskbell_tls_handshakes_total", "outcome" => outcome).increment(1);
     stream
+}
+
+async fn shake_hands(
+    tls: &Tls,
+    stream: TcpStream,
+    address: Option<IpAddr>,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    // Who has said nothing yet has no turn: else a few silent clients would hold them all.
+    timeout(tls.timeout, stream.peek(&mut [0])).await??;
+    // The time in line has a limit of its own: the more there are, the less it says of one of them.
+    let accept = async { timeout(tls.timeout, TlsAcceptor::from(tls.config()).accept(stream)).await };
+    tls.turns.take(address, accept).await??
 }
 
 /// Counts a connection while it lives.

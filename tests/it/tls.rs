@@ -168,6 +168,22 @@ async fn a_crowd_of_handshakes_waits_its_turn() {
     assert!(streams.iter().all(Result::is_ok), "late, and all the same");
 }
 
+/// The turns before it together take longer than one handshake may.
+#[tokio::test]
+async fn a_long_line_is_no_slow_handshake() {
+    let (server, made) = start(|setup| {
+        setup.limit("handshakes_at_once", 1).limit("handshake_timeout_ms", 1_000);
+    })
+    .await;
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00]).await.unwrap();
+        slow.push(stream);
+    }
+    Stream::dial(server.address, Some(&tls_client(&[&made], &[&TLS13]))).await.unwrap();
+}
+
 #[tokio::test]
 async fn plain_http_is_served_to_this_machine_only() {
     let mut setup = Setup::new();
