@@ -20,7 +20,7 @@ use crate::{
     pair::{AGENT, Talk, VISITOR},
     plan::{Plan, Speaker},
     procfs,
-    report::{Figures, progress, remark, whole},
+    report::{CONVERSATIONS_MISSING, Figures, progress, remark, whole},
     target::{Target, Tokens},
     usage::Usage,
 };
@@ -29,8 +29,9 @@ use crate::{
 const SETUPS_AT_ONCE: usize = 32;
 /// Open conversations of one visitor: the server's own limit.
 const MOST_OF_A_VISITOR: usize = 10;
-/// After so many new conversations everybody answers heartbeats, before the server takes somebody for gone.
-const AT_A_TIME: usize = 2000;
+/// After so many new conversations everybody answers heartbeats, before the server takes somebody for gone: it waits 10 s for an
+/// answer, and a busy machine takes half of that for as many.
+const AT_A_TIME: usize = 250;
 /// Time for the server to be done with the openings.
 const SETTLING: Duration = Duration::from_secs(1);
 /// Without any message for so long, those that are under way are given up.
@@ -105,9 +106,12 @@ pub(crate) async fn run(target: &Target, settings: &Settings) -> Result<Figures>
     };
     let (mut figures, mut curves) = (Figures::default(), Curves::default());
     for count in &settings.conversations {
-        while office.talks.len() < *count {
-            office.open((office.talks.len() + AT_A_TIME).min(*count), settings).await?;
-            office.breathe().await;
+        if let Err(error) = office.grow(*count, settings).await {
+            if curves.ack.is_empty() {
+                return Err(error);
+            }
+            remark(&format!("no more than {} conversations: {error:#}", office.talks.len()));
+            break;
         }
         tokio::time::sleep(SETTLING).await;
         let measured = office.talk(target, settings).await?;
@@ -115,14 +119,30 @@ pub(crate) async fn run(target: &Target, settings: &Settings) -> Result<Figures>
     }
     curves.conclude(&mut figures);
     office.judge(&mut figures);
+    figures.set(CONVERSATIONS_MISSING, whole((most - office.talks.len()) as u64));
     Ok(figures)
 }
 
 impl Office {
+    /// Opens conversations, a part at a time, until there are so many. After an error nobody is left, and what was said before
+    /// can still be judged.
+    async fn grow(&mut self, count: usize, settings: &Settings) -> Result<()> {
+        while self.talks.len() < count {
+            let whole = self.talks.len();
+            progress(&format!("{whole} of {count} conversations are open"));
+            let opened = self.open((whole + AT_A_TIME).min(count), settings).await;
+            if opened.is_err() {
+                self.talks.truncate(whole);
+                return opened;
+            }
+            self.breathe().await;
+        }
+        Ok(())
+    }
+
     /// Opens conversations until there are so many, each watched by an agent.
     async fn open(&mut self, count: usize, settings: &Settings) -> Result<()> {
         let new = self.talks.len()..count;
-        progress(&format!("opening conversations {} to {count}", new.start + 1));
         let talk = |index| Talk::new(index, settings.bytes, Arc::clone(&self.meter), 0);
         self.talks.extend(new.clone().map(talk));
         let (dialer, tokens, talks) = (&self.dialer, &self.tokens, &self.talks);

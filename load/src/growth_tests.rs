@@ -7,6 +7,10 @@ use crate::{
 };
 
 async fn against(breach: Breach) -> Figures {
+    attempt(breach).await.unwrap()
+}
+
+async fn attempt(breach: Breach) -> Result<Figures> {
     let mint = Mint::ready_made(
         ["visitor.0.1", "visitor.0.2", "visitor.0.3"].map(String::from).to_vec(),
         vec!["agent.0".into()],
@@ -22,7 +26,7 @@ async fn against(breach: Breach) -> Figures {
         warm_up: 0.1,
     };
     settings.validate().unwrap();
-    run(&target, &settings).await.unwrap()
+    run(&target, &settings).await
 }
 
 #[tokio::test]
@@ -35,6 +39,7 @@ async fn all_conversations_are_talked_in_and_judged() {
         assert_eq!(figures.get(fault.as_str()), Some(0.0), "{fault:?}");
     }
     assert!(figures.get("server_cpu_us_per_message_at_2").is_some() && figures.get("ack_p99_ms_at_9").is_some());
+    assert_eq!(figures.get(CONVERSATIONS_MISSING), Some(0.0));
     assert_eq!(figures.charts()[0].lines[0].points.len(), 2);
 }
 
@@ -42,4 +47,18 @@ async fn all_conversations_are_talked_in_and_judged() {
 async fn what_is_not_passed_on_is_found() {
     let figures = against(Breach::DropForAgent(5)).await;
     assert!(figures.get("undelivered").unwrap() > 0.0);
+}
+
+#[tokio::test]
+async fn what_was_measured_before_a_step_failed_is_kept() {
+    // Two visitors and two agents at the first count; the second one needs a third visitor.
+    let figures = against(Breach::Full(4)).await;
+    assert!(figures.get("ack_p99_ms_at_2").is_some() && figures.get("ack_p99_ms_at_9").is_none());
+    assert_eq!((figures.get("sent"), figures.get("received")), (Some(102.0), Some(204.0)));
+    for fault in crate::check::Fault::ALL {
+        assert_eq!(figures.get(fault.as_str()), Some(0.0), "{fault:?}");
+    }
+    let failures = crate::report::conclude(&[figures], &crate::cli::Output::default()).unwrap();
+    assert_eq!(failures, ["conversations_missing = 7"]);
+    assert!(attempt(Breach::Full(0)).await.is_err(), "nothing was measured");
 }

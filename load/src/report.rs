@@ -142,17 +142,20 @@ pub(crate) const UNFINISHED: &str = "unfinished_visits";
 /// The fault of a herd: sessions that were asked for and are not there.
 pub(crate) const SESSIONS_MISSING: &str = "sessions_missing";
 
+/// The fault of growth: conversations that were asked for and are not there.
+pub(crate) const CONVERSATIONS_MISSING: &str = "conversations_missing";
+
 /// The faults of a soak: what plainly grew.
 pub(crate) const GROWTH: [&str; 3] = ["rss_mb_grows", "descriptors_grows", "ack_p99_ms_grows"];
 
 /// What must be 0, or the run fails.
 fn breaches() -> impl Iterator<Item = &'static str> {
-    Fault::ALL.into_iter().map(Fault::as_str).chain([NOT_RESUMED, UNFINISHED, SESSIONS_MISSING]).chain(GROWTH)
+    let absences = [NOT_RESUMED, UNFINISHED, SESSIONS_MISSING, CONVERSATIONS_MISSING];
+    Fault::ALL.into_iter().map(Fault::as_str).chain(absences).chain(GROWTH)
 }
 
 fn worst_counts(name: &str) -> bool {
-    ["errors", "disconnects", "passing_failures"].contains(&name)
-        || Fault::ALL.iter().any(|fault| fault.as_str() == name)
+    ["errors", "disconnects", "passing_failures"].contains(&name) || breaches().any(|breach| breach == name)
 }
 
 /// A number with as many places as matter.

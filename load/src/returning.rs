@@ -17,8 +17,11 @@ use crate::{
 
 /// How long a side goes on trying to come back before it says so.
 const RETURNING: Duration = Duration::from_secs(30);
-/// How long one try may take: a node that is frozen takes the connection and says nothing.
+/// How long the first try may take: a node that is frozen takes the connection and says nothing.
 const TRY: Duration = Duration::from_secs(5);
+/// How long a later one may. Each may take twice as long as the one before: when thousands come back to a busy machine, tries that are
+/// given up are work for it, too, and everybody may give up over and over.
+const LONGEST_TRY: Duration = Duration::from_secs(20);
 /// The wait between two tries: short, since this measures the server and not the widget's patience.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 /// Entries that one `history` asks for: the most there are.
@@ -45,9 +48,12 @@ impl Return {
         role: Role,
         seen: [u64; 2],
     ) -> Result<(Link, Value)> {
-        let end = Instant::now() + RETURNING;
+        let (end, mut patience) = (Instant::now() + RETURNING, TRY);
         loop {
-            let tried = tokio::time::timeout(TRY, self.try_connect(conversation, role, seen)).await;
+            let tried = tokio::time::timeout(patience, self.try_connect(conversation, role, seen)).await;
+            if tried.is_err() {
+                patience = LONGEST_TRY.min(patience * 2);
+            }
             match tried.context("nobody answers").flatten() {
                 Ok(back) => return Ok(back),
                 Err(error) if Instant::now() > end => return Err(error.context("never came back")),

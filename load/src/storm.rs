@@ -3,7 +3,10 @@
 //! Each visitor has a conversation. While all are away an agent writes one message into each; whoever resumes must be given
 //! exactly that one, no less and no more. With TLS each visitor keeps its own ticket, as browsers do.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use deskbell::{
@@ -57,7 +60,8 @@ struct Place {
 /// How a return went.
 struct Return {
     took: Duration,
-    tries: u32,
+    /// Why each try failed before the one that did not.
+    failed: Vec<String>,
     /// In words, if the conversation did not go on as it should.
     wrong: Option<String>,
 }
@@ -147,16 +151,16 @@ async fn say(agent: &mut Link, place: &Place) -> Result<u64> {
 
 /// Comes back, trying again as a client does; the link is dropped only when everybody has tried.
 async fn come_back(dialer: &Dialer, tokens: &Tokens, place: &Place) -> (Return, Option<Link>) {
-    let start = Instant::now();
-    let mut why = String::new();
+    let (start, mut failed) = (Instant::now(), Vec::new());
     for tries in 1..=TRIES {
         match resume(dialer, tokens, place).await {
-            Ok((link, wrong)) => return (Return { took: start.elapsed(), tries, wrong }, Some(link)),
-            Err(error) => why = format!("{error:#}"),
+            Ok((link, wrong)) => return (Return { took: start.elapsed(), failed, wrong }, Some(link)),
+            Err(error) => failed.push(format!("{error:#}")),
         }
         tokio::time::sleep(BACKOFF * 2_u32.pow(tries - 1)).await;
     }
-    (Return { took: start.elapsed(), tries: TRIES, wrong: Some(format!("never came back: {why}")) }, None)
+    let wrong = failed.last().map(|why| format!("never came back: {why}"));
+    (Return { took: start.elapsed(), failed, wrong }, None)
 }
 
 async fn resume(dialer: &Dialer, tokens: &Tokens, place: &Place) -> Result<(Link, Option<String>)> {
@@ -180,10 +184,13 @@ fn amiss(connected: &Value, place: &Place) -> Option<String> {
 
 fn judge(results: &[(Return, Option<Link>)], elapsed: Duration) -> Figures {
     let (mut times, mut retried, mut wrong) = (histogram(), 0, 0);
-    let (mut tls, mut by_ticket) = (0, 0);
+    let (mut tls, mut by_ticket, mut reasons) = (0, 0, BTreeMap::<_, u64>::new());
     for (result, link) in results {
         times.saturating_record(micros(result.took));
-        retried += u64::from(result.tries > 1);
+        retried += u64::from(!result.failed.is_empty());
+        for why in &result.failed {
+            *reasons.entry(why).or_default() += 1;
+        }
         if let Some(what) = &result.wrong {
             wrong += 1;
             if wrong <= 5 {
@@ -194,6 +201,9 @@ fn judge(results: &[(Return, Option<Link>)], elapsed: Duration) -> Figures {
             tls += 1;
             by_ticket += u64::from(resumed);
         }
+    }
+    for (why, count) in reasons {
+        remark(&format!("{count} x a try failed: {why}"));
     }
     let mut figures = Figures::default();
     figures.set("all_back_s", elapsed.as_secs_f64());
