@@ -219,7 +219,7 @@ impl Hub {
 
     /// How many bytes wait to be written to all sessions of this node together.
     pub fn outbox_bytes(&self) -> usize {
-        self.presence.members(|_| true).iter().map(|member| member.outbox.bytes()).sum()
+        self.presence.total(|member| member.outbox.bytes())
     }
 
     /// Lets somebody join a topic; its first listener makes that other nodes are heard on it.

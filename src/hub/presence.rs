@@ -142,6 +142,11 @@ impl Presence {
         self.members.iter().filter(|member| wanted(member)).map(|member| Arc::clone(member.value())).collect()
     }
 
+    /// The sum of something over all members. Walks all sessions, each in memory that nothing else has touched for a while.
+    pub(super) fn total(&self, of: impl Fn(&Member) -> usize) -> usize {
+        self.members.iter().map(|member| of(&member)).sum()
+    }
+
     /// The channel of `topic`, if anyone listens.
     pub(super) fn channel(&self, topic: &Topic) -> Option<Arc<Mutex<Channel>>> {
         self.channels.get(topic).map(|channel| Arc::clone(channel.value()))
