@@ -21,7 +21,7 @@ use crate::{
     flights::{Latencies, Meter, micros},
     orders::Order,
     pair::{Pair, Seat, Talk, VISITOR},
-    plan::Plan,
+    plan::{Plan, Span},
     procfs,
     report::{Figures, micros_as_ms, progress, remark, whole},
     side::Side,
@@ -45,15 +45,8 @@ pub(crate) struct Settings {
     /// Messages under way in each pair, at saturation.
     #[arg(long, default_value_t = 1)]
     pub(crate) in_flight: usize,
-    /// Bytes of each text.
-    #[arg(long, default_value_t = 128)]
-    pub(crate) bytes: usize,
-    /// Seconds that are measured.
-    #[arg(long, default_value_t = 10.0)]
-    pub(crate) seconds: f64,
-    /// Seconds before that.
-    #[arg(long, default_value_t = 2.0)]
-    pub(crate) warm_up: f64,
+    #[command(flatten)]
+    pub(crate) span: Span,
     /// Seconds without any message after which those that are still under way are given up, once nobody sends any more.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) last_call: f64,
@@ -110,7 +103,7 @@ async fn open_all(dialer: &Dialer, tokens: &Tokens, settings: Settings, meter: &
     let nodes = &nodes;
     let openings = (0..settings.pairs).map(|index| {
         let ([visitor, agent], group) = places(index, nodes.len());
-        let talk = Talk::new(index, settings.bytes, Arc::clone(meter), group);
+        let talk = Talk::new(index, settings.span.bytes, Arc::clone(meter), group);
         async move {
             let seats = [
                 Seat { dialer: &nodes[visitor], token: tokens.visitor(index) },
@@ -124,7 +117,7 @@ async fn open_all(dialer: &Dialer, tokens: &Tokens, settings: Settings, meter: &
 }
 
 async fn relay_all(dialer: &Dialer, settings: Settings, meter: &Arc<Meter>) -> Result<Vec<Pair>> {
-    let talk = |index| Talk::new(index, settings.bytes, Arc::clone(meter), 0);
+    let talk = |index| Talk::new(index, settings.span.bytes, Arc::clone(meter), 0);
     let openings = (0..settings.pairs).map(|index| Pair::relayed(dialer, talk(index)));
     stream::iter(openings).buffer_unordered(SETUPS_AT_ONCE).try_collect().await
 }
@@ -194,7 +187,7 @@ fn begin(
     settings: Settings,
 ) -> Option<tokio::task::JoinHandle<u64>> {
     if let Some(rate) = settings.rate {
-        let length = Duration::from_secs_f64(settings.warm_up + settings.seconds);
+        let length = settings.span.length();
         let speakers = orderers.iter().flatten().map(|orderer| (orderer.clone(), Lane::Thread)).collect();
         return Some(Plan::new(rate, length).begin(speakers));
     }
@@ -210,13 +203,13 @@ fn begin(
 
 /// Waits through warm-up and measured time, showing progress; returns rates and CPU.
 async fn measure(target: &Target, settings: Settings, meter: &Meter, timeline: &mut Timeline) -> Result<Figures> {
-    let warm_up = Duration::from_secs_f64(settings.warm_up);
+    let warm_up = settings.span.warming_up();
     watch("warming up", target, warm_up, meter, &mut Timeline::begin(target, meter)).await;
     timeline.go_on(target, meter);
     let (start, from) = (Instant::now(), meter.total());
     let usage = Usage::begin(target);
     meter.measure(true);
-    let watching = watch("measuring", target, Duration::from_secs_f64(settings.seconds), meter, timeline);
+    let watching = watch("measuring", target, settings.span.measured(), meter, timeline);
     let ((), killed) = tokio::join!(watching, kill(target, settings));
     meter.measure(false);
     let (elapsed, landed) = (start.elapsed().as_secs_f64(), whole(meter.total() - from));

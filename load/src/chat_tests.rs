@@ -11,9 +11,7 @@ const SHORT: Settings = Settings {
     pairs: 4,
     rate: None,
     in_flight: 2,
-    bytes: 64,
-    seconds: 0.3,
-    warm_up: 0.05,
+    span: Span { bytes: 64, seconds: 0.3, warm_up: 0.05 },
     last_call: 0.5,
     kill_after: None,
 };
@@ -41,7 +39,11 @@ async fn an_honest_server_is_found_clean_at_saturation() {
 
 #[tokio::test]
 async fn at_a_fixed_rate_as_many_are_sent_as_planned() {
-    let figures = against(Breach::None, Settings { rate: Some(200.0), seconds: 0.5, warm_up: 0.5, ..SHORT }).await;
+    let figures = against(
+        Breach::None,
+        Settings { rate: Some(200.0), span: Span { seconds: 0.5, warm_up: 0.5, ..SHORT.span }, ..SHORT },
+    )
+    .await;
     assert_eq!(faults(&figures), [""; 0]);
     // The four that open the conversations come on top.
     assert_eq!((figures.get("sent"), figures.get("not_sent")), (Some(204.0), Some(0.0)));
@@ -82,7 +84,7 @@ async fn with_several_nodes_the_way_between_them_is_measured_apart() {
     const WAY_MS: u64 = 40;
     let mint = Mint::ready_made(vec!["visitor.0".into()], vec!["agent.0".into()]);
     let target = Target::at(&fake::start_nodes(Breach::SlowBus(WAY_MS), 2).await, Some(mint));
-    let settings = Settings { pairs: 8, rate: Some(200.0), seconds: 0.5, ..SHORT };
+    let settings = Settings { pairs: 8, rate: Some(200.0), span: Span { seconds: 0.5, ..SHORT.span }, ..SHORT };
     let figures = run(&target, settings).await.unwrap();
     assert_eq!(faults(&figures), [""; 0]);
     let at = |name: &str| figures.get(name).unwrap();

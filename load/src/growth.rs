@@ -18,7 +18,7 @@ use crate::{
     flights::{Latencies, Meter},
     orders::Order,
     pair::{AGENT, Talk, VISITOR},
-    plan::{Plan, Speaker},
+    plan::{Plan, Span, Speaker},
     procfs,
     report::{CONVERSATIONS_MISSING, Figures, progress, remark, whole},
     target::{Target, Tokens},
@@ -52,15 +52,8 @@ pub(crate) struct Settings {
     /// Agents' sockets, at most.
     #[arg(long, default_value_t = 500)]
     pub(crate) agents: usize,
-    /// Bytes of each text.
-    #[arg(long, default_value_t = 128)]
-    pub(crate) bytes: usize,
-    /// Seconds that are measured at each count.
-    #[arg(long, default_value_t = 10.0)]
-    pub(crate) seconds: f64,
-    /// Seconds before that.
-    #[arg(long, default_value_t = 2.0)]
-    pub(crate) warm_up: f64,
+    #[command(flatten)]
+    pub(crate) span: Span,
 }
 
 impl Settings {
@@ -143,7 +136,7 @@ impl Office {
     /// Opens conversations until there are so many, each watched by an agent.
     async fn open(&mut self, count: usize, settings: &Settings) -> Result<()> {
         let new = self.talks.len()..count;
-        let talk = |index| Talk::new(index, settings.bytes, Arc::clone(&self.meter), 0);
+        let talk = |index| Talk::new(index, settings.span.bytes, Arc::clone(&self.meter), 0);
         self.talks.extend(new.clone().map(talk));
         let (dialer, tokens, talks) = (&self.dialer, &self.tokens, &self.talks);
         // Whose a conversation is, does not change: by its number.
@@ -195,23 +188,23 @@ impl Office {
     /// Talks at the fixed rate, everybody in turn.
     async fn talk(&mut self, target: &Target, settings: &Settings) -> Result<Measured> {
         let count = self.talks.len();
-        let length = Duration::from_secs_f64(settings.warm_up + settings.seconds);
+        let length = settings.span.length();
         let plan = Plan::new(settings.rate, length);
         let pacer = plan.begin(self.speakers(settings));
         let orderers: Vec<_> = self.visitors.iter().chain(&self.agents).map(|seat| seat.orderer.clone()).collect();
         let meter = Arc::clone(&self.meter);
         let watching = async {
             progress(&format!("{count} conversations: warming up"));
-            tokio::time::sleep(Duration::from_secs_f64(settings.warm_up)).await;
+            tokio::time::sleep(settings.span.warming_up()).await;
             let (latencies, total, usage) = (meter.latencies(), meter.total(), Usage::begin(target));
             meter.measure(true);
             progress(&format!("{count} conversations: measuring"));
-            tokio::time::sleep(Duration::from_secs_f64(settings.seconds)).await;
+            tokio::time::sleep(settings.span.measured()).await;
             meter.measure(false);
             let mut figures = Figures::default();
             let landed = meter.total() - total;
             usage.tell(target, landed, &mut figures);
-            figures.set("messages_per_s", whole(landed) / settings.seconds);
+            figures.set("messages_per_s", whole(landed) / settings.span.seconds);
             let late = pacer.await.context("the pacer broke")?;
             meter.last_call(LAST_CALL).await;
             for orderer in &orderers {

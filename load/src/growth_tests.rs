@@ -21,9 +21,7 @@ async fn attempt(breach: Breach) -> Result<Figures> {
         rate: 200.0,
         visitors: 3,
         agents: 2,
-        bytes: 64,
-        seconds: 0.4,
-        warm_up: 0.1,
+        span: Span { bytes: 64, seconds: 0.4, warm_up: 0.1 },
     };
     settings.validate().unwrap();
     run(&target, &settings).await

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::{
     client::{Buffers, Dialer},
     flights::micros,
+    procfs,
     report::{Figures, progress, whole},
     stream::Stream,
     target::Target,
@@ -56,7 +57,7 @@ async fn measure(
     figures: &mut Figures,
 ) -> Result<()> {
     progress(&format!("{kind} handshakes"));
-    let (start, before) = (Instant::now(), target.read());
+    let (start, before, own) = (Instant::now(), target.read(), procfs::read(std::process::id()));
     let end = start + Duration::from_secs_f64(settings.seconds);
     let counts = try_join_all((0..settings.at_once).map(|index| shake(dialer, index, end))).await?;
     let elapsed = start.elapsed().as_secs_f64();
@@ -67,6 +68,12 @@ async fn measure(
     if let (Some(before), Some(after)) = (before, target.read()) {
         let busy = after.cpu.saturating_sub(before.cpu);
         figures.set(format!("{kind}_server_cpu_us"), whole(micros(busy)) / whole(made.max(1)));
+        figures.set(format!("{kind}_server_cpu_percent"), 100.0 * busy.as_secs_f64() / elapsed);
+    }
+    // A handshake costs the client more than the server: with a core each, it is this one that is busy all the time.
+    if let (Some(before), Some(after)) = (own, procfs::read(std::process::id())) {
+        let busy = after.cpu.saturating_sub(before.cpu);
+        figures.set(format!("{kind}_harness_cpu_percent"), 100.0 * busy.as_secs_f64() / elapsed);
     }
     Ok(())
 }

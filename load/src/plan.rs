@@ -13,6 +13,35 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{orders::Order, report::whole};
 
+/// What scenarios that talk for a while are told of it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Span {
+    /// Bytes of each text.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) bytes: usize,
+    /// Seconds that are measured, at each count where there are several.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// Seconds before that.
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) warm_up: f64,
+}
+
+impl Span {
+    /// How long it is talked.
+    pub(crate) fn length(&self) -> Duration {
+        self.warming_up() + self.measured()
+    }
+
+    pub(crate) fn warming_up(&self) -> Duration {
+        Duration::from_secs_f64(self.warm_up)
+    }
+
+    pub(crate) fn measured(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+}
+
 /// Who speaks, and where.
 pub(crate) type Speaker = (mpsc::Sender<Order>, Lane);
 

@@ -18,6 +18,7 @@ use crate::{
     chat,
     client::{Buffers, Dialer, Link},
     flights::Meter,
+    plan::Span,
     report::{Figures, remark, whole},
     scan,
     target::{Target, Tokens},
@@ -85,9 +86,7 @@ impl Settings {
             pairs: self.pairs,
             rate: Some(self.rate),
             in_flight: 1,
-            bytes: self.bytes,
-            seconds: self.seconds() / f64::from(self.rounds()),
-            warm_up: 2.0,
+            span: Span { bytes: self.bytes, seconds: self.seconds() / f64::from(self.rounds()), warm_up: 2.0 },
             last_call: 10.0,
             kill_after: None,
         }

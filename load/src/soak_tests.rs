@@ -47,6 +47,6 @@ fn no_token_is_used_until_it_ends() {
         |hours| Settings { hours, minutes: None, pairs: 1, rate: 1.0, passing: 0.0, bytes: 1, tolerance_percent: 10.0 };
     for (hours, rounds) in [(0.5, 1), (1.0, 2), (24.0, 29)] {
         assert_eq!(soak(hours).rounds(), rounds);
-        assert!((soak(hours).chat().seconds * f64::from(rounds) - hours * 3600.0).abs() < 1e-6);
+        assert!((soak(hours).chat().span.seconds * f64::from(rounds) - hours * 3600.0).abs() < 1e-6);
     }
 }

@@ -1,11 +1,13 @@
 //! A server for one run: its folder, configuration, certificate, project and tokens, all made by its own command line.
 
 use std::{
-    fmt::Write as _,
+    collections::BTreeMap,
+    fmt::{self, Write as _},
     io::Write as _,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -37,6 +39,38 @@ pub(crate) struct Plan {
     pub(crate) admin: SocketAddr,
 }
 
+/// Limits that exist to stop a crowd from one address, or one person from writing faster than people do.
+const RAISED: [(&str, u64); 4] = [
+    ("writes_per_second", 1_000_000),
+    ("write_burst", 1_000_000),
+    ("sockets_per_project", 2_000_000),
+    ("sockets_per_node", 2_000_000),
+];
+
+/// A limit by name, and what it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limit {
+    name: String,
+    value: u64,
+}
+
+impl FromStr for Limit {
+    type Err = anyhow::Error;
+
+    /// Reads `ping_after_ms=60000`; the server knows which names there are.
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, value) = text.split_once('=').context("a limit is given as NAME=VALUE")?;
+        let value = value.parse().with_context(|| format!("{value:?} is no whole number"))?;
+        Ok(Self { name: name.to_owned(), value })
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}={}", self.name, self.value)
+    }
+}
+
 /// On what terms a server runs.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Terms<'a> {
@@ -46,21 +80,27 @@ pub(crate) struct Terms<'a> {
     pub(crate) database: Option<&'a str>,
     /// The bus of a cluster.
     pub(crate) redis: Option<&'a str>,
+    /// Limits that are not as shipped.
+    pub(crate) limits: &'a [Limit],
 }
 
 impl Plan {
-    /// Writes the configuration into `folder`. Limits that exist to stop a crowd from one address, or one person from
-    /// writing faster than people do, are raised; queues, timeouts and everything that protects memory stay as shipped.
+    /// Writes the configuration into `folder`. Some limits are [`RAISED`]; queues, timeouts and everything that protects memory
+    /// stay as shipped, unless the terms say otherwise.
     pub(crate) fn write(folder: &Path, terms: Terms<'_>) -> Result<Self> {
         let (listen, admin) = (free_address()?, free_address()?);
         let scheme = if terms.certificate.is_some() { "https" } else { "http" };
         let mut text = format!(
             "listen = \"{listen}\"\npublic_url = \"{scheme}://{listen}\"\ndata_dir = \"{data}\"\n\n\
              [admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = \"warn\"\n\n[tokens]\nttl_s = 3600\n\n\
-             [limits]\nexempt = [\"127.0.0.0/8\"]\nwrites_per_second = 1000000\nwrite_burst = 1000000\n\
-             sockets_per_project = 2000000\nsockets_per_node = 2000000\n",
+             [limits]\nexempt = [\"127.0.0.0/8\"]\n",
             data = folder.join("data").display(),
         );
+        let chosen = terms.limits.iter().map(|limit| (limit.name.as_str(), limit.value));
+        let limits: BTreeMap<_, _> = RAISED.into_iter().chain(chosen).collect();
+        for (name, value) in limits {
+            writeln!(text, "{name} = {value}")?;
+        }
         if let Some(files) = terms.certificate {
             let (chain, key) = (files.chain.display(), files.key.display());
             write!(text, "\n[tls]\ncert_file = \"{chain}\"\nkey_file = \"{key}\"\n")?;
@@ -357,4 +397,21 @@ pub(crate) fn disk_sync_p99(folder: &Path) -> Result<Duration> {
         times.saturating_record(micros(start.elapsed()));
     }
     Ok(Duration::from_micros(times.value_at_quantile(0.99)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_given_replaces_the_raised_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = ["ping_after_ms=100000", "write_burst=5"].map(|text| text.parse().unwrap());
+        let plan = Plan::write(folder.path(), Terms { limits: &limits, ..Terms::default() }).unwrap();
+        let written: toml::Table = read(&plan.config).unwrap().parse().unwrap();
+        let limit = |name: &str| written["limits"][name].as_integer();
+        assert_eq!([limit("ping_after_ms"), limit("write_burst")], [Some(100_000), Some(5)]);
+        assert_eq!(limit("sockets_per_node"), Some(2_000_000));
+        assert!("ping_after_ms".parse::<Limit>().is_err() && "write_burst=many".parse::<Limit>().is_err());
+    }
 }

@@ -22,7 +22,7 @@ use crate::{
     crowd::Ground,
     procfs::{self, Reading, Readings},
     relay::Dialect,
-    spawn::{self, Authority, Launch, Mint, Terms, pinned},
+    spawn::{self, Authority, Launch, Limit, Mint, Terms, pinned},
 };
 
 const NOT_OURS: &str = "only a single server that was started for the run can be killed";
@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// Folder in which a server that is started keeps its data: choose the disk that matters.
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     data: Option<PathBuf>,
+    /// Start the server with this limit instead of the shipped one, as in `ping_after_ms=60000`. May be given several times.
+    #[arg(long = "limit", value_name = "NAME=VALUE", conflicts_with_all = ["url", "cluster"])]
+    limits: Vec<Limit>,
     /// Start a cluster instead of one server: nodes, their Redis, and PostgreSQL with `fsync`.
     #[arg(long, conflicts_with = "url")]
     cluster: bool,
@@ -90,6 +93,9 @@ impl Options {
         }
         if let Some(data) = &self.data {
             arguments.extend(["--data".into(), data.into()]);
+        }
+        for limit in &self.limits {
+            arguments.extend(["--limit".into(), limit.to_string().into()]);
         }
         Ok(arguments)
     }
@@ -241,7 +247,7 @@ impl Target {
         let folder = folder(options)?;
         let authority = options.tls.then(Authority::new).transpose()?;
         let certificate = authority.as_ref().map(|authority| authority.issue(folder.path())).transpose()?;
-        let terms = Terms { certificate: certificate.as_ref(), ..Terms::default() };
+        let terms = Terms { certificate: certificate.as_ref(), limits: &options.limits, ..Terms::default() };
         let plan = spawn::Plan::write(folder.path(), terms)?;
         let mint = Mint::with_new_project(program(options.deskbell.as_deref())?, plan.config.clone()).await?;
         let launch = Launch {

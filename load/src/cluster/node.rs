@@ -84,7 +84,8 @@ impl Node {
         let mut wires = Wires::default();
         let (database, redis) = if build.wires { behind.wired(&mut wires).await? } else { behind.addresses() };
         let certificate = authority.map(|authority| authority.issue(folder)).transpose()?;
-        let terms = Terms { certificate: certificate.as_ref(), database: database.as_deref(), redis: redis.as_deref() };
+        let (database, redis) = (database.as_deref(), redis.as_deref());
+        let terms = Terms { certificate: certificate.as_ref(), database, redis, ..Terms::default() };
         let plan = Plan::write(folder, terms)?;
         if build.wires {
             wires.front = Some(Wire::to(End::Tcp(plan.listen)).await?);
