@@ -89,7 +89,9 @@ impl Group {
     /// transaction holds an unknown part; it must be rolled back.
     pub(super) async fn write(&mut self, pen: &mut Pen<'_>) -> Result<bool, Trouble> {
         claim(self.rounds.iter_mut().flatten(), pen).await?;
-        for units in &self.rounds {
+        for units in &mut self.rounds {
+            // Neighbours in the tables' trees are then written one after the other.
+            units.sort_unstable_by_key(|unit| unit.head.id);
             let Heads { openings, turns, advances } = heads(units, pen.is_direct());
             let found = pen.run(&sql::OPEN, &openings).await?
                 + pen.run(&sql::TURN, &turns).await?

@@ -183,14 +183,7 @@ async fn run(
     let (mut closing, mut is_down) = (Vec::new(), false);
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
         if direct.is_some() {
-            // Those who are about to hand something over, and wait for this core, go first: a larger group writes fewer pages
-            // for each of its appends. Where no one waits for it, nothing is lost.
-            std::thread::yield_now();
-            while jobs.len() < GROUP
-                && let Ok(job) = inbox.try_recv()
-            {
-                jobs.push(job);
-            }
+            gather(&mut inbox, &mut jobs);
         }
         let mut round = Round::default();
         for job in jobs.drain(..) {
@@ -228,6 +221,21 @@ async fn run(
     writer.lock().await.close().await;
     // Whoever waits for the end hears of it by the answers' end.
     drop(closing);
+}
+
+/// Lets those go first who are about to hand something over and wait for this core, until no one is left or the group is full:
+/// a larger one writes fewer pages for each of its appends. Where no one waits for this core, nothing is lost.
+fn gather(inbox: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
+    let mut before = 0;
+    while before < jobs.len() && jobs.len() < GROUP {
+        before = jobs.len();
+        std::thread::yield_now();
+        while jobs.len() < GROUP
+            && let Ok(job) = inbox.try_recv()
+        {
+            jobs.push(job);
+        }
+    }
 }
 
 /// What is written in one go: the appends in one transaction, marks and probes in another.
