@@ -234,19 +234,23 @@ impl Log {
     }
 
     /// Writes `append`; returns after the COMMIT that holds it. After an error nothing of it is stored.
-    pub async fn append(&self, append: Append) -> Result<(), AppendError> {
-        let span = Span::part(Part::Log);
-        span.note("deskbell.conversation", &append.head.id);
-        if let Some(last) = append.entries.last() {
-            span.note("deskbell.entry", &last.id);
+    pub fn append(&self, append: Append) -> impl Future<Output = Result<(), AppendError>> + Send {
+        // Put where it stays: an `async fn` keeps room for it more than once, in what each message waits in.
+        let append = Box::new(append);
+        async move {
+            let span = Span::part(Part::Log);
+            span.note("deskbell.conversation", &append.head.id);
+            if let Some(last) = append.entries.last() {
+                span.note("deskbell.entry", &last.id);
+            }
+            let turn = self.turns.take("append").await;
+            let appended = self.queue.append(append).await;
+            turn.brings_answer().await;
+            if let Err(error) = &appended {
+                span.fail(error.word());
+            }
+            appended
         }
-        let turn = self.turns.take("append").await;
-        let appended = self.queue.append(append).await;
-        turn.brings_answer().await;
-        if let Err(error) = &appended {
-            span.fail(error.word());
-        }
-        appended
     }
 
     /// Whether the log takes writes: tried with a real one.

@@ -32,10 +32,10 @@ impl Desk {
             Some(loaded) => loaded.is_behind() || loaded.is_unsure() || !may_see(caller, &loaded.state),
         };
         if is_doubtful {
-            self.freshen(caller, id, guard).await;
+            Box::pin(self.freshen(caller, id, guard)).await;
         }
         if guard.as_ref().is_none_or(Loaded::is_unsure) {
-            let Some(read) = self.log.load(caller.project, id).await? else {
+            let Some(read) = Box::pin(self.log.load(caller.project, id)).await? else {
                 **guard = None;
                 self.slots.forget_missing(id);
                 return Err(Refusal::NotFound.into());

@@ -104,7 +104,7 @@ impl Desk {
             let drafts = match conversation::decide(&loaded.state, &actor, command.clone(), key.clone()) {
                 Err(_) if !is_fresh => {
                     is_fresh = true;
-                    self.freshen(caller, id, &mut guard).await;
+                    Box::pin(self.freshen(caller, id, &mut guard)).await;
                     continue;
                 }
                 decided => decided?,
@@ -118,7 +118,7 @@ impl Desk {
                 Err(AppendError::Full) => return Ok(None),
                 Err(AppendError::Stale) => {
                     is_fresh = true;
-                    self.reload(caller, id, &mut guard).await;
+                    Box::pin(self.reload(caller, id, &mut guard)).await;
                 }
                 Err(AppendError::Unavailable(why)) => {
                     // Whether it was written is not known for sure: to be read anew, as soon as that can be done.

@@ -64,8 +64,8 @@ pub fn page_url(raw: &str) -> Result<String, Refusal> {
 
 /// The beginning of a message for an inbox row, on one line.
 pub fn preview(text: &str) -> String {
-    let flat = text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
-    flat.take(PREVIEW_CHARS).collect()
+    let end = text.char_indices().nth(PREVIEW_CHARS).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().replace(['\n', '\t'], " ")
 }
 
 fn within(text: &str, field: &str, most: usize) -> Result<String, Refusal> {

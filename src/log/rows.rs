@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{AgentRef, Author, Conversation, Entry, Event, Key, Lane, Marks, Status, Watermarks},
-    ids::{AgentId, ConversationId, ProjectId},
+    ids::{AgentId, ConversationId, ProjectId, SessionId},
 };
 
 /// A conversation's columns, as [`conversation`] reads them.
@@ -36,16 +36,16 @@ pub(super) fn select(columns: &str, from: &str) -> AssertSqlSafe<String> {
 /// The values of `sql::OPEN`.
 pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
     vec![
-        Cell::text(&head.id),
-        Cell::text(&head.project),
-        Cell::text(&head.visitor),
+        Cell::Id(head.id.as_uuid()),
+        Cell::Id(head.project.as_uuid()),
+        Cell::Id(head.visitor.as_uuid()),
         Cell::maybe_text(head.visitor_name.as_deref()),
         Cell::text(open.key.as_str()),
         Cell::text(&head.epoch),
         Cell::Word(head.status.as_str()),
         Cell::count(head.seq),
         Cell::count(head.desk_seq),
-        Cell::maybe_text(head.assignee.as_ref().map(|holder| holder.id)),
+        Cell::maybe_id(head.assignee.as_ref().map(|holder| holder.id.as_uuid())),
         Cell::maybe_text(head.assignee.as_ref().map(|holder| &holder.name)),
         head.waiting_since.map_or(Cell::NoNumber, Cell::Number),
         Cell::count(head.read.visitor),
@@ -60,10 +60,10 @@ pub(super) fn opening(head: &Conversation, open: &NewConversation) -> Row {
 /// The values of `sql::ADVANCE`; `from` are the two lanes' last `seq`s before.
 pub(super) fn advance(head: &Conversation, from: (u64, u64)) -> Row {
     vec![
-        Cell::text(&head.id),
+        Cell::Id(head.id.as_uuid()),
         Cell::count(from.0),
         Cell::count(from.1),
-        Cell::text(&head.visitor),
+        Cell::Id(head.visitor.as_uuid()),
         Cell::count(head.seq),
         Cell::count(head.desk_seq),
         head.waiting_since.map_or(Cell::NoNumber, Cell::Number),
@@ -81,7 +81,7 @@ pub(super) fn turn(head: &Conversation, from: (u64, u64)) -> Row {
     row.extend([
         Cell::maybe_text(head.visitor_name.as_deref()),
         Cell::Word(head.status.as_str()),
-        Cell::maybe_text(head.assignee.as_ref().map(|holder| holder.id)),
+        Cell::maybe_id(head.assignee.as_ref().map(|holder| holder.id.as_uuid())),
         Cell::maybe_text(head.assignee.as_ref().map(|holder| &holder.name)),
     ]);
     row
@@ -89,14 +89,14 @@ pub(super) fn turn(head: &Conversation, from: (u64, u64)) -> Row {
 
 /// The values of `sql::LOCK_AGENTS` and `sql::LOADS`.
 pub(super) fn agent(project: ProjectId, agent: AgentId) -> Row {
-    vec![Cell::text(&project), Cell::text(&agent)]
+    vec![Cell::Id(project.as_uuid()), Cell::Id(agent.as_uuid())]
 }
 
 /// The values of `sql::GREET`.
 pub(super) fn greeting(visitor: &VisitorRecord) -> Row {
     vec![
-        Cell::text(&visitor.project),
-        Cell::text(&visitor.id),
+        Cell::Id(visitor.project.as_uuid()),
+        Cell::Id(visitor.id.as_uuid()),
         Cell::maybe_text(visitor.subject.as_deref()),
         Cell::maybe_text(visitor.name.as_deref()),
         Cell::maybe_text(visitor.name.as_deref().map(str::to_lowercase)),
@@ -110,19 +110,19 @@ pub(super) fn greeting(visitor: &VisitorRecord) -> Row {
 /// The values of `sql::ENTER`.
 pub(super) fn entry(entry: &Entry, head: &Conversation) -> Row {
     let (kind, author, name) = match &entry.from {
-        Author::Visitor { id, name } => ("visitor", Cell::text(id), Cell::maybe_text(name.as_deref())),
-        Author::Agent { id, name } => ("agent", Cell::text(id), Cell::text(name)),
+        Author::Visitor { id, name } => ("visitor", Cell::Id(id.as_uuid()), Cell::maybe_text(name.as_deref())),
+        Author::Agent { id, name } => ("agent", Cell::Id(id.as_uuid()), Cell::text(name)),
         Author::System {} => ("system", Cell::NoText, Cell::NoText),
     };
     let (event, body) = split(&entry.event);
     vec![
-        Cell::text(&entry.conversation),
+        Cell::Id(entry.conversation.as_uuid()),
         Cell::Word(entry.lane.as_str()),
         Cell::count(entry.seq),
-        Cell::text(&entry.id),
-        Cell::text(&head.project),
+        Cell::Id(entry.id.as_uuid()),
+        Cell::Id(head.project.as_uuid()),
         Cell::Number(entry.at),
-        Cell::maybe_text(entry.session),
+        Cell::maybe_id(entry.session.map(SessionId::as_uuid)),
         Cell::Word(kind),
         author,
         name,
@@ -135,7 +135,7 @@ pub(super) fn entry(entry: &Entry, head: &Conversation) -> Row {
 /// The values of `sql::MARK`.
 pub(super) fn mark(conversation: ConversationId, Marks { read, delivered }: Marks) -> Row {
     let counts = [read.visitor, read.agent, delivered.visitor, delivered.agent].map(Cell::count);
-    std::iter::once(Cell::text(&conversation)).chain(counts).collect()
+    std::iter::once(Cell::Id(conversation.as_uuid())).chain(counts).collect()
 }
 
 /// Reads what [`entry`] wrote; the columns in the table's order.
@@ -227,10 +227,13 @@ struct Tagged<'a> {
 }
 
 fn split(event: &Event) -> (String, String) {
-    let whole = json(event);
+    let mut whole = json(event);
     // `Event` is adjacently tagged, and its words hold nothing that JSON escapes: no need to parse it again.
     let parts = whole.strip_prefix(r#"{"event":""#).and_then(|rest| rest.strip_suffix('}')?.split_once(r#"","body":"#));
-    parts.map(|(word, body)| (word.to_owned(), body.to_owned())).unwrap_or_default()
+    let Some((word, body)) = parts.map(|(word, body)| (word.to_owned(), body.len())) else { return <_>::default() };
+    whole.pop();
+    whole.drain(..whole.len() - body);
+    (word, whole)
 }
 
 fn join(event: String, body: String) -> Result<Event, Error> {

@@ -11,6 +11,8 @@ use std::{
 
 use sqlx::{Any, AssertSqlSafe, Row as _, any::AnyArguments, query::Query};
 
+use uuid::Uuid;
+
 use super::{connection::Writer, engine::Dialect, pen::Told};
 
 /// The sizes of batches. The largest keeps the parameters (256 x 18) well under SQLite's limit of 32,766.
@@ -22,6 +24,8 @@ pub(super) const MOST_AT_ONCE: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) enum Cell {
     Text(String),
+    /// Written out where it is bound: as texts, five of an entry's values would be made on one thread and let go of on another.
+    Id(Uuid),
     Word(&'static str),
     Number(i64),
     NoText,
@@ -37,6 +41,10 @@ impl Cell {
         value.map_or(Self::NoText, |value| Self::Text(value.to_string()))
     }
 
+    pub(super) fn maybe_id(value: Option<Uuid>) -> Self {
+        value.map_or(Self::NoText, Self::Id)
+    }
+
     pub(super) fn count(value: u64) -> Self {
         Self::Number(to_bigint(value))
     }
@@ -44,6 +52,7 @@ impl Cell {
     fn bind<'q>(&'q self, query: Query<'q, Any, AnyArguments>) -> Query<'q, Any, AnyArguments> {
         match self {
             Self::Text(text) => query.bind(text.as_str()),
+            Self::Id(id) => query.bind(id.to_string()),
             Self::Word(word) => query.bind(*word),
             Self::Number(number) => query.bind(*number),
             Self::NoText => query.bind(None::<String>),

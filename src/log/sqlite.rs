@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, ToSql, types::ToSqlOutput};
+use rusqlite::{Connection, OpenFlags, types::Null};
 use sqlx::{
     AnyConnection, AnyPool, ConnectOptions as _,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
+use uuid::Uuid;
 
 use super::{
     Error,
@@ -261,21 +262,19 @@ impl Direct {
 }
 
 fn bind(statement: &mut rusqlite::Statement<'_>, row: &Row) -> rusqlite::Result<()> {
-    for (place, cell) in row.iter().enumerate() {
-        statement.raw_bind_parameter(place + 1, cell)?;
-    }
-    Ok(())
-}
-
-impl ToSql for Cell {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self {
-            Self::Text(text) => text.to_sql(),
-            Self::Word(word) => word.to_sql(),
-            Self::Number(number) => number.to_sql(),
-            Self::NoText | Self::NoNumber => rusqlite::types::Null.to_sql(),
+    for (cell, place) in row.iter().zip(1..) {
+        match cell {
+            Cell::Text(text) => statement.raw_bind_parameter(place, text)?,
+            Cell::Id(id) => {
+                let mut written = Uuid::encode_buffer();
+                statement.raw_bind_parameter(place, &*id.hyphenated().encode_lower(&mut written))?;
+            }
+            Cell::Word(word) => statement.raw_bind_parameter(place, word)?,
+            Cell::Number(number) => statement.raw_bind_parameter(place, number)?,
+            Cell::NoText | Cell::NoNumber => statement.raw_bind_parameter(place, Null)?,
         }
     }
+    Ok(())
 }
 
 /// Moves what the write-ahead log holds into the database, as far as that holds nobody up.

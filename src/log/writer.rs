@@ -112,7 +112,7 @@ impl Queue {
     }
 
     /// Hands over an append and waits for the COMMIT that holds it.
-    pub(super) async fn append(&self, append: Append) -> Result<(), AppendError> {
+    pub(super) async fn append(&self, append: Box<Append>) -> Result<(), AppendError> {
         if !is_dense(&append) {
             tracing::error!(conversation = %append.head.id, "an append that leaves a gap was refused");
             return Err(AppendError::Unavailable("the entries leave a gap".to_owned()));
@@ -120,7 +120,7 @@ impl Queue {
         // Rendered here, on the caller's core: the task's own time is what limits the rate.
         let entries = append.entries.iter().map(|entry| rows::entry(entry, &append.head)).collect();
         let (answer, outcome) = oneshot::channel();
-        let (append, waiting) = (Box::new(append), Waiting { answer, since: Instant::now() });
+        let waiting = Waiting { answer, since: Instant::now() };
         self.hand_over(Job::Append { append, entries, waiting }).await.map_err(AppendError::Unavailable)?;
         outcome.await.unwrap_or_else(|_| Err(AppendError::Unavailable(ENDED.to_owned())))
     }
@@ -149,6 +149,14 @@ impl Queue {
     }
 
     async fn hand_over(&self, job: Job) -> Result<(), String> {
+        match self.jobs.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(ENDED.to_owned()),
+            Err(mpsc::error::TrySendError::Full(job)) => Box::pin(self.wait_for_a_place(job)).await,
+        }
+    }
+
+    async fn wait_for_a_place(&self, job: Job) -> Result<(), String> {
         match self.jobs.send_timeout(job, QUEUE_WAIT).await {
             Ok(()) => Ok(()),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err("too much waits to be written".to_owned()),
