@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Beside, Common, Failure, print, tell};
 use crate::{
+    clock::{Clock, Millis},
     config::{Config, Origin},
     desk::accounts::{AgentChange, NewAgent, NewProject},
     domain::Role,
@@ -406,10 +407,17 @@ fn list(common: &Common, name: &str, columns: &[&str], items: &[Value]) -> Resul
     print(&table(columns, items))
 }
 
-/// `items`, one a line, below the names of the columns.
+const DAY_MS: Millis = 24 * 3_600_000;
+
+/// `items`, one a line, below the names of the columns; of a time, how long ago it was.
 fn table(columns: &[&str], items: &[Value]) -> String {
     let head = columns.iter().map(|column| (*column).to_owned()).collect();
-    let row = |item: &Value| columns.iter().map(|column| cell(&item[*column])).collect();
+    let now = Clock::system().now();
+    let cell_of = |item: &Value, column: &str| match item[column].as_i64() {
+        Some(at) if column.ends_with("_at") => format!("{} days ago", (now - at) / DAY_MS),
+        _ => cell(&item[column]),
+    };
+    let row = |item: &Value| columns.iter().map(|column| cell_of(item, column)).collect();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(items.iter().map(row)).collect();
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();

@@ -160,6 +160,7 @@ fn page(now: &Look, before: &Look) -> String {
     let mut line = |name: &str, text: String| lines.push(format!("{name:<12} {text}").trim_end().to_owned() + "\n");
     line("deskbell", state.to_owned());
     line("sessions", if sessions.is_empty() { "none".to_owned() } else { sessions.join("   ") });
+    line("in line", format!("{:.0}", now.sum("deskbell_conversations_waiting")));
     line("connections", format!("{:.0}", now.sum("deskbell_connections")));
     line("memory", mebibytes(now.sum("deskbell_resident_bytes")));
     line("open files", format!("{:.0}", now.sum("deskbell_open_file_descriptors")));

@@ -132,6 +132,11 @@ impl Attendance {
         self.visitors.saturating_add(self.peers.visitors())
     }
 
+    /// How many conversations are in line for an agent.
+    pub(super) fn waiting(&self) -> u32 {
+        u32::try_from(self.chats.line().count()).unwrap_or(u32::MAX)
+    }
+
     /// What an agent said here, at this time of the wall clock: times of several nodes are compared.
     pub(super) fn set_online(&mut self, agent: AgentId, online: bool, wall: Millis) {
         self.agents.set_online(agent, online, wall);

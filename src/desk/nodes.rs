@@ -134,12 +134,13 @@ impl Desk {
         let led = attendance.leads();
         attendance.listen(matches!(health, Health::Deaf { .. }), health == Health::Doubtful, now);
         let gone = attendance.expire(now);
-        let (visitors, leads) = (attendance.visitors(), attendance.leads());
+        let (visitors, waiting, leads) = (attendance.visitors(), attendance.waiting(), attendance.leads());
         drop(attendance);
         if leads && !led || project.missed.load(Ordering::Acquire) {
             project.kick.notify_one();
         }
         metrics::gauge!("deskbell_visitors_online", "project" => project.id.to_string()).set(visitors);
+        metrics::gauge!("deskbell_conversations_waiting", "project" => project.id.to_string()).set(waiting);
         for node in gone {
             tracing::info!(project = %project.id, %node, "nothing is heard of a node: its agents are gone");
             self.bus.publish_here(Topic::Control, Message::Gone(node));

@@ -8,7 +8,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::support::{PASSWORD, Request, Server, Setup, within};
+use crate::support::{PASSWORD, Request, Server, Setup, until, within};
 
 #[tokio::test]
 async fn every_mistake_of_a_configuration_is_told_at_once() {
@@ -196,7 +196,7 @@ async fn lists_are_tables_for_people() {
     assert_eq!(rows[0], ["agent", "email", "name", "role", "capacity", "disabled"]);
     assert_eq!((rows[1][0], rows[1][2], rows[1].last()), (account.id.as_str(), "Grace", Some(&"false")));
     let keys = server.cli(["keys", "list"]).await.text();
-    assert!(keys.lines().nth(1).unwrap().ends_with(" -"), "none is retired: {keys}");
+    assert!(keys.lines().nth(1).unwrap().ends_with("  0 days ago  -"), "made today, and not retired: {keys}");
 }
 
 /// A wrong folder must not look like a database without projects.
@@ -305,4 +305,24 @@ async fn top_shows_what_a_server_does() {
     assert!(line("answered").ends_with(" ms") || line("answered").ends_with('-'), "{page}");
     let gone = server.cli(["top", "--once", "--set", "admin.listen=127.0.0.1:1"]).await;
     assert_eq!(gone.code(), Some(1));
+}
+
+#[tokio::test]
+async fn who_waits_in_line_is_counted() {
+    let server = Server::start().await;
+    let mut visitor = server.visitor().await;
+    visitor.rings("Hello").await;
+    let waiting = format!("deskbell_conversations_waiting{{project=\"{}\"}} ", server.project.id);
+    let counts = async |number: &str| {
+        until(format!("{number} in line"), || async {
+            let shown = Request::get("/metrics").send(server.admin).await.body;
+            shown.lines().any(|line| line.strip_prefix(&waiting) == Some(number)).then_some(())
+        })
+        .await;
+    };
+    counts("1").await;
+    let page = server.cli(["top", "--once", "--set", &format!("admin.listen={}", server.admin)]).await.text();
+    assert!(page.contains("\nin line      1\n"), "{page}");
+    let _agent = server.agent("Grace").await;
+    counts("0").await;
 }
