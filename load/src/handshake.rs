@@ -70,7 +70,7 @@ async fn measure(
         figures.set(format!("{kind}_server_cpu_us"), whole(micros(busy)) / whole(made.max(1)));
         figures.set(format!("{kind}_server_cpu_percent"), 100.0 * busy.as_secs_f64() / elapsed);
     }
-    // A handshake costs the client more than the server: with a core each, it is this one that is busy all the time.
+    // How many there are in a second depends on this end, too: a full handshake costs it more than the server.
     if let (Some(before), Some(after)) = (own, procfs::read(std::process::id())) {
         let busy = after.cpu.saturating_sub(before.cpu);
         figures.set(format!("{kind}_harness_cpu_percent"), 100.0 * busy.as_secs_f64() / elapsed);
