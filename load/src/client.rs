@@ -1,16 +1,16 @@
 //! The client side: dialling from several source addresses, and one session's questions and answers.
 
-use std::{collections::VecDeque, fmt, io, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, io, net::SocketAddr, pin::pin, str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use deskbell::protocol::{
     SUBPROTOCOL,
     client::{ClientFrame, Command, Connect, Pong},
 };
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, future::poll_immediate};
 use rustls::{ClientConfig, RootCertStore, client::Resumption, pki_types::ServerName};
 use serde_json::Value;
-use tokio::net::TcpSocket;
+use tokio::{net::TcpSocket, sync::Semaphore};
 use tokio_rustls::{TlsConnector, TlsStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
@@ -23,6 +23,9 @@ use crate::{
     stream::Stream,
 };
 
+/// How many connections of one dialer may be there and have said nothing yet. Each client of a real crowd speaks as soon as it
+/// is connected; thousands that wait for one thread of this program would be ended for their silence.
+const SILENT: usize = 64;
 /// How long any single step of setting up may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -132,6 +135,7 @@ pub(crate) struct Dialer {
     tls: Tls,
     buffers: Buffers,
     sources: Sources,
+    silent: Arc<Semaphore>,
 }
 
 impl Dialer {
@@ -150,7 +154,8 @@ impl Dialer {
             (true, Some(pem)) => Tls::Shared(Arc::new(client_config(pem)?)),
             (true, None) => bail!("wss:// needs --ca FILE: the certificate to check the server against"),
         };
-        Ok(Self { endpoints: nodes.into(), dialect: Dialect::Plain, tls, buffers, sources })
+        let silent = Arc::new(Semaphore::new(SILENT));
+        Ok(Self { endpoints: nodes.into(), dialect: Dialect::Plain, tls, buffers, sources, silent })
     }
 
     /// The same, to a server that speaks so.
@@ -224,16 +229,19 @@ impl Dialer {
         if let Some(source) = source {
             socket.bind(source).map_err(|error| explain(error, to))?;
         }
+        let silent = self.silent.acquire().await?;
         let stream = socket.connect(to).await.map_err(|error| explain(error, to))?;
         stream.set_nodelay(true)?;
-        match self.connector(index) {
-            None => Ok(Stream::Plain(stream)),
-            Some(connector) => {
-                let name = ServerName::IpAddress(to.ip().into());
-                let stream = connector.connect(name, stream).await.context("failed to agree on TLS")?;
-                Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
-            }
-        }
+        let Some(connector) = self.connector(index) else { return Ok(Stream::Plain(stream)) };
+        let mut agreeing = pin!(connector.connect(ServerName::IpAddress(to.ip().into()), stream));
+        // After the first look its first word is on the way.
+        let agreed = poll_immediate(agreeing.as_mut()).await;
+        drop(silent);
+        let agreed = match agreed {
+            Some(agreed) => agreed,
+            None => agreeing.await,
+        };
+        Ok(Stream::Tls(Box::new(TlsStream::Client(agreed.context("failed to agree on TLS")?))))
     }
 
     /// The `index`th connection as a WebSocket.
