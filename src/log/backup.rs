@@ -208,8 +208,8 @@ async fn copy(
     (table, columns): (&str, &[Column]),
     text: &str,
 ) -> Result<u64, Error> {
-    let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
-    let insert = Bulk::new(&format!("INSERT INTO {table} ({}) VALUES", names.join(", ")), columns.len(), "");
+    let named = |column: &Column| format!("{}{}", column.name, if column.is_number { " BIGINT" } else { "" });
+    let insert = Bulk::insert(table, &columns.iter().map(named).collect::<Vec<_>>().join(", "), "");
     let mut count = 0;
     let mut batch: Vec<Row> = Vec::with_capacity(MOST_AT_ONCE);
     let mut found = sqlx::query(AssertSqlSafe(text.to_owned())).fetch(source);

@@ -134,16 +134,6 @@ impl Engine {
 }
 
 impl Dialect {
-    /// Parameter number `n`, counted from 1.
-    pub(super) fn parameter(self, n: usize) -> String {
-        match self {
-            // Bare question marks: SQLite looks `$1` up by name, one after the other, for each value that is bound. With
-            // 256 rows that took longer than writing them.
-            Self::Sqlite => "?".to_owned(),
-            Self::Postgres => format!("${n}"),
-        }
-    }
-
     /// A text of the log's, with what the engine has of its own where the text marks a place for it.
     pub(super) fn complete(self, text: &str) -> String {
         let own = match self {

@@ -85,14 +85,14 @@ impl Group {
         self.rounds.is_empty()
     }
 
-    /// Writes all of it, in a few statements. `false`: some conversation was not where it was expected, and the
-    /// transaction holds an unknown part; it must be rolled back.
+    /// Writes all of it where nobody else writes, as a rule. `false`: some conversation was not where it was expected, and
+    /// the transaction holds an unknown part; it must be rolled back.
     pub(super) async fn write(&mut self, pen: &mut Pen<'_>) -> Result<bool, Trouble> {
         claim(self.rounds.iter_mut().flatten(), pen).await?;
         for units in &mut self.rounds {
             // Neighbours in the tables' trees are then written one after the other.
             units.sort_unstable_by_key(|unit| unit.head.id);
-            let Heads { openings, turns, advances } = heads(units, pen.is_direct());
+            let Heads { openings, turns, advances } = heads(units, true);
             let found = pen.run(&sql::OPEN, &openings).await?
                 + pen.run(&sql::TURN, &turns).await?
                 + pen.run(&sql::ADVANCE, &advances).await?;
@@ -104,7 +104,8 @@ impl Group {
         Ok(true)
     }
 
-    /// Writes what is where it was expected, and leaves out the rest. A few statements, too, but they tell what they found.
+    /// Writes what is where it was expected, and leaves out the rest: the statements tell what they found. Where other nodes
+    /// write, too, there is often something.
     pub(super) async fn write_found(&mut self, pen: &mut Pen<'_>) -> Result<(), Trouble> {
         claim(self.rounds.iter_mut().flatten(), pen).await?;
         let mut lost = HashSet::new();

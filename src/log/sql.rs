@@ -1,11 +1,12 @@
 //! The SQL of appends: statements for many rows at once.
 //!
-//! A statement's text depends on its number of rows, and a text that was seen before is prepared already. So rows go in
-//! batches of a few fixed sizes. On the thread that has SQLite at hand, the same statement is carried out for one row after
-//! the other instead: there is no journey to save, and it takes two thirds of the time.
+//! PostgreSQL gets the rows as one array for each column: one text, prepared once, and one journey, however many there are. On
+//! the thread that has SQLite at hand, the same statement is carried out for one row after the other instead: there is no
+//! journey to save, and it takes two thirds of the time. Where SQLite is asked from elsewhere, rows go in batches.
 
 use std::{
     cmp::Reverse,
+    fmt::Write as _,
     sync::{Arc, LazyLock},
 };
 
@@ -15,9 +16,7 @@ use uuid::Uuid;
 
 use super::{connection::Writer, engine::Dialect, pen::Told};
 
-/// The sizes of batches. The largest keeps the parameters (256 x 18) well under SQLite's limit of 32,766.
-const SIZES: [usize; 5] = [MOST_AT_ONCE, 64, 16, 4, 1];
-/// The most rows of one statement.
+/// The most rows of one statement: in SQLite its parameters (256 x 18) stay well under the limit of 32,766.
 pub(super) const MOST_AT_ONCE: usize = 256;
 
 /// A value of a row.
@@ -69,41 +68,53 @@ pub(super) fn to_bigint(value: u64) -> i64 {
 /// A row's values, in the statement's order.
 pub(super) type Row = Vec<Cell>;
 
-/// A statement for many rows: its text in all sizes, for each engine.
+/// A statement for many rows, as each engine wants it.
 pub(super) struct Bulk {
-    sqlite: Texts,
-    postgres: Texts,
-    /// Its simplest text for one row, in SQLite's dialect.
+    /// For [`MOST_AT_ONCE`] rows, and for one.
+    sqlite: [Arc<str>; 2],
+    /// For any number.
+    postgres: Arc<str>,
+    /// The simplest for one row, in SQLite's dialect.
     alone: Arc<str>,
 }
 
-type Texts = [Arc<str>; SIZES.len()];
-
 impl Bulk {
-    /// `before`, then the rows' parameters, then `after`.
-    pub(super) fn new(before: &str, columns: usize, after: &str) -> Self {
-        let text = |dialect: Dialect, size| {
-            let (before, after) = (dialect.complete(before), dialect.complete(after));
-            format!("{before} {} {after}", parameters(dialect, size, columns)).into()
-        };
-        let texts = |dialect| SIZES.map(|size| text(dialect, size));
-        let alone = text(Dialect::Sqlite, 1);
-        Self { sqlite: texts(Dialect::Sqlite), postgres: texts(Dialect::Postgres), alone }
+    /// Puts rows into a table; `after` is what comes behind them. `columns` are the names of a row's values, each with BIGINT
+    /// behind it if it is a number.
+    pub(super) fn insert(table: &str, columns: &str, after: &str) -> Self {
+        let names: Vec<_> = parse(columns).map(|(name, _)| name).collect();
+        Self::new(&format!("INSERT INTO {table} ({})", names.join(", ")), columns, after)
+    }
+
+    /// Does what `then` says with the rows, which it calls `v`; `columns` as in [`Bulk::insert`].
+    fn with_rows(columns: &str, then: &str) -> Self {
+        let names: Vec<_> = parse(columns).map(|(name, _)| name).collect();
+        Self::new(&format!("WITH v ({}) AS (", names.join(", ")), columns, &format!(") {then}"))
     }
 
     /// Changes the conversations that are meant by `whose`, each by its row; `v` is the row, with these columns.
     fn of_conversations(columns: &str, set: &str, whose: &str, returning: &str) -> Self {
-        let before = format!("WITH v ({columns}) AS (VALUES");
+        let before = format!("WITH v ({}) AS (", parse(columns).map(|(name, _)| name).collect::<Vec<_>>().join(", "));
         let after =
             format!(") /*locked*/ UPDATE conversations SET {set} FROM v WHERE {whose} /*and locked*/ {returning}");
-        let mut names: Vec<_> = columns.split(", ").zip(1..).collect();
-        let many = Self::new(&before, names.len(), &after);
+        let mut names: Vec<_> = parse(columns).map(|(name, _)| name).zip(1..).collect();
         // The longest first: no name is then taken for another's beginning.
         names.sort_by_key(|(name, _)| Reverse(name.len()));
         let alone = format!("UPDATE conversations SET {set} WHERE {whose} {returning}");
         let alone =
             names.iter().fold(alone, |text, (name, place)| text.replace(&format!("v.{name}"), &format!("?{place}")));
-        Self { alone: alone.into(), ..many }
+        Self { alone: alone.into(), ..Self::new(&before, columns, &after) }
+    }
+
+    /// `before`, then the rows, then `after`.
+    fn new(before: &str, columns: &str, after: &str) -> Self {
+        let text = |dialect: Dialect, rows: &str| {
+            let (before, after) = (dialect.complete(before), dialect.complete(after));
+            Arc::<str>::from(format!("{before} {rows} {after}"))
+        };
+        let sqlite = [MOST_AT_ONCE, 1].map(|size| text(Dialect::Sqlite, &values(size, parse(columns).count())));
+        let alone = Arc::clone(&sqlite[1]);
+        Self { sqlite, postgres: text(Dialect::Postgres, &arrays(columns)), alone }
     }
 
     /// Its text for one row, in SQLite's dialect.
@@ -118,8 +129,8 @@ impl Bulk {
         rows: impl IntoIterator<Item = &'r Row> + Send,
     ) -> Result<u64, sqlx::Error> {
         let mut changed = 0;
-        for (text, batch) in self.batches(writer.dialect(), &rows.into_iter().collect::<Vec<_>>()) {
-            changed += writer.change(query(text, batch)).await?;
+        for query in self.queries(writer.dialect(), &rows.into_iter().collect::<Vec<_>>()) {
+            changed += writer.change(query).await?;
         }
         Ok(changed)
     }
@@ -131,40 +142,82 @@ impl Bulk {
         rows: impl IntoIterator<Item = &'r Row> + Send,
     ) -> Result<Vec<Told>, sqlx::Error> {
         let mut told = Vec::new();
-        for (text, batch) in self.batches(writer.dialect(), &rows.into_iter().collect::<Vec<_>>()) {
-            for row in writer.fetch(query(text, batch)).await? {
+        for query in self.queries(writer.dialect(), &rows.into_iter().collect::<Vec<_>>()) {
+            for row in writer.fetch(query).await? {
                 told.push((row.try_get(0)?, if row.len() > 1 { row.try_get(1)? } else { 0 }));
             }
         }
         Ok(told)
     }
 
-    /// The rows in batches, with the text for each.
-    fn batches<'a, 'r>(&'a self, dialect: Dialect, mut rows: &'a [&'r Row]) -> Vec<(&'a Arc<str>, &'a [&'r Row])> {
-        let texts = match dialect {
-            Dialect::Sqlite => &self.sqlite,
-            Dialect::Postgres => &self.postgres,
-        };
-        let mut batches = Vec::new();
-        for (size, text) in SIZES.iter().zip(texts) {
-            while let Some((batch, rest)) = rows.split_at_checked(*size) {
-                batches.push((text, batch));
+    fn queries<'r>(&self, dialect: Dialect, rows: &[&'r Row]) -> Vec<Query<'r, Any, AnyArguments>> {
+        match (dialect, rows.first()) {
+            (_, None) => Vec::new(),
+            (Dialect::Postgres, Some(first)) => {
+                let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.postgres)));
+                vec![(0..first.len()).fold(query, |query, column| query.bind(array(rows, column)))]
+            }
+            (Dialect::Sqlite, Some(_)) => self.batches(rows),
+        }
+    }
+
+    fn batches<'r>(&self, mut rows: &[&'r Row]) -> Vec<Query<'r, Any, AnyArguments>> {
+        let mut queries = Vec::new();
+        for (size, text) in [MOST_AT_ONCE, 1].into_iter().zip(&self.sqlite) {
+            while let Some((batch, rest)) = rows.split_at_checked(size) {
+                let query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
+                queries.push(batch.iter().copied().flatten().fold(query, |query, cell| cell.bind(query)));
                 rows = rest;
             }
         }
-        batches
+        queries
     }
 }
 
-/// The parameters of so many rows, in parentheses.
-fn parameters(dialect: Dialect, rows: usize, columns: usize) -> String {
-    let row = |row: usize| (1..=columns).map(|column| dialect.parameter(row * columns + column)).collect::<Vec<_>>();
-    (0..rows).map(|number| format!("({})", row(number).join(", "))).collect::<Vec<_>>().join(", ")
+/// The names of columns, and whether each holds numbers.
+fn parse(columns: &str) -> impl Iterator<Item = (&str, bool)> {
+    columns.split(", ").map(|column| column.strip_suffix(" BIGINT").map_or((column, false), |name| (name, true)))
 }
 
-fn query<'r>(text: &Arc<str>, rows: &[&'r Row]) -> Query<'r, Any, AnyArguments> {
-    let query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
-    rows.iter().copied().flatten().fold(query, |query, cell| cell.bind(query))
+/// So many rows of parameters, for SQLite. Bare question marks: it looks `$1` up by name, one after the other, for each value
+/// that is bound. With 256 rows that took longer than writing them.
+fn values(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    format!("VALUES {}", vec![row; rows].join(", "))
+}
+
+/// Rows that come as one array for each column, for PostgreSQL.
+fn arrays(columns: &str) -> String {
+    let array = |(at, (_, is_number))| format!("${}::{}[]", at + 1, if is_number { "BIGINT" } else { "TEXT" });
+    format!("SELECT * FROM unnest({})", parse(columns).enumerate().map(array).collect::<Vec<_>>().join(", "))
+}
+
+/// One column of all rows, as PostgreSQL writes an array.
+fn array(rows: &[&Row], column: usize) -> String {
+    let mut text = String::from("{");
+    for (at, row) in rows.iter().enumerate() {
+        text.push_str(if at > 0 { "," } else { "" });
+        match row.get(column) {
+            Some(Cell::Text(value)) => quote(&mut text, value),
+            Some(Cell::Word(value)) => quote(&mut text, value),
+            // Into a string: it can't fail.
+            Some(Cell::Number(value)) => drop(write!(text, "{value}")),
+            Some(Cell::NoText | Cell::NoNumber) | None => text.push_str("NULL"),
+        }
+    }
+    text.push('}');
+    text
+}
+
+fn quote(text: &mut String, value: &str) {
+    text.push('"');
+    for char in value.chars() {
+        if matches!(char, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(char);
+    }
+    text.push('"');
 }
 
 /// A new conversation. Nothing happens where the id or the visitor's key of the `open` is known.
@@ -174,10 +227,11 @@ pub(super) static OPEN: LazyLock<Bulk> = LazyLock::new(|| open(""));
 pub(super) static OPEN_AND_TELL: LazyLock<Bulk> = LazyLock::new(|| open("RETURNING id"));
 
 fn open(returning: &str) -> Bulk {
-    Bulk::new(
-        "INSERT INTO conversations (id, project, visitor, visitor_name, open_key, epoch, status, seq, desk_seq, assignee, \
-         assignee_name, waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms, created_ms) VALUES",
-        18,
+    Bulk::insert(
+        "conversations",
+        "id, project, visitor, visitor_name, open_key, epoch, status, seq BIGINT, desk_seq BIGINT, assignee, assignee_name, \
+         waiting_since_ms BIGINT, read_visitor BIGINT, read_agent BIGINT, unread BIGINT, preview, at_ms BIGINT, \
+         created_ms BIGINT",
         &format!("ON CONFLICT DO NOTHING {returning}"),
     )
 }
@@ -191,7 +245,8 @@ pub(super) static TURN_AND_TELL: LazyLock<Bulk> = LazyLock::new(|| turn("RETURNI
 /// As [`TURN`], where nothing but the counts and the preview changes: what indices hold is not touched.
 pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::of_conversations(
-        "id, from_seq, from_desk_seq, visitor, seq, desk_seq, waiting_since_ms, read_visitor, read_agent, unread, preview, at_ms",
+        "id, from_seq BIGINT, from_desk_seq BIGINT, visitor, seq BIGINT, desk_seq BIGINT, waiting_since_ms BIGINT, \
+         read_visitor BIGINT, read_agent BIGINT, unread BIGINT, preview, at_ms BIGINT",
         COUNTS,
         EXPECTED,
         "",
@@ -200,8 +255,8 @@ pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
 
 fn turn(returning: &str) -> Bulk {
     Bulk::of_conversations(
-        "id, from_seq, from_desk_seq, visitor, seq, desk_seq, waiting_since_ms, read_visitor, read_agent, unread, preview, \
-         at_ms, visitor_name, status, assignee, assignee_name",
+        "id, from_seq BIGINT, from_desk_seq BIGINT, visitor, seq BIGINT, desk_seq BIGINT, waiting_since_ms BIGINT, \
+         read_visitor BIGINT, read_agent BIGINT, unread BIGINT, preview, at_ms BIGINT, visitor_name, status, assignee, assignee_name",
         &format!(
             "{COUNTS}, visitor_name = v.visitor_name, status = v.status, assignee = v.assignee, \
              assignee_name = v.assignee_name"
@@ -222,19 +277,17 @@ const EXPECTED: &str = "conversations.id = v.id AND conversations.seq = v.from_s
 
 /// Agents who are about to be given conversations, so that nobody else gives them any meanwhile.
 pub(super) static LOCK_AGENTS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "WITH v (project, id) AS (VALUES",
-        2,
-        ") SELECT agents.id FROM agents WHERE agents.id IN (SELECT v.id FROM v) ORDER BY agents.id /*for update*/",
+    Bulk::with_rows(
+        "project, id",
+        "SELECT agents.id FROM agents WHERE agents.id IN (SELECT v.id FROM v) ORDER BY agents.id /*for update*/",
     )
 });
 
 /// How many open conversations agents have.
 pub(super) static LOADS: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "WITH v (project, id) AS (VALUES",
-        2,
-        ") SELECT v.id AS id, (SELECT COUNT(*) FROM conversations WHERE conversations.project = v.project \
+    Bulk::with_rows(
+        "project, id",
+        "SELECT v.id AS id, (SELECT COUNT(*) FROM conversations WHERE conversations.project = v.project \
          AND conversations.assignee = v.id AND conversations.status = 'open') AS held FROM v",
     )
 });
@@ -242,7 +295,7 @@ pub(super) static LOADS: LazyLock<Bulk> = LazyLock::new(|| {
 /// Somebody read on, or a device got something.
 pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
     Bulk::of_conversations(
-        "id, visitor, agent, to_visitor, to_agent",
+        "id, visitor BIGINT, agent BIGINT, to_visitor BIGINT, to_agent BIGINT",
         "read_visitor = CASE WHEN v.visitor > read_visitor THEN v.visitor ELSE read_visitor END, \
          read_agent = CASE WHEN v.agent > read_agent THEN v.agent ELSE read_agent END, \
          delivered_visitor = CASE WHEN v.to_visitor > delivered_visitor THEN v.to_visitor ELSE delivered_visitor END, \
@@ -255,19 +308,19 @@ pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
 
 /// Entries of conversations that were opened or advanced in the same transaction.
 pub(super) static ENTER: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "INSERT INTO entries (conversation, lane, seq, id, project, at_ms, session, author_kind, author, author_name, \
-         client_key, event, body) VALUES",
-        13,
+    Bulk::insert(
+        "entries",
+        "conversation, lane, seq BIGINT, id, project, at_ms BIGINT, session, author_kind, author, author_name, client_key, \
+         event, body",
         "",
     )
 });
 
 /// A visitor who opens a conversation or was identified. What is known now replaces what was; what is not, stays.
 pub(super) static GREET: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::new(
-        "INSERT INTO visitors (project, id, subject, name, name_lower, email, fields, created_ms, seen_ms) VALUES",
-        9,
+    Bulk::insert(
+        "visitors",
+        "project, id, subject, name, name_lower, email, fields, created_ms BIGINT, seen_ms BIGINT",
         "ON CONFLICT (project, id) DO UPDATE SET subject = COALESCE(excluded.subject, visitors.subject), \
          name = COALESCE(excluded.name, visitors.name), \
          name_lower = COALESCE(excluded.name_lower, visitors.name_lower), email = COALESCE(excluded.email, visitors.email), \

@@ -328,7 +328,9 @@ async fn goes_again(outcome: &Result<(), Trouble>, tries: &mut u32, pen: &mut Pe
 
 async fn enter(group: &mut Group, pen: &mut Pen<'_>) -> Result<(), Trouble> {
     pen.begin().await?;
-    if !group.write(pen).await? {
+    if !pen.is_direct() {
+        group.write_found(pen).await?;
+    } else if !group.write(pen).await? {
         // Somebody's expectation was wrong. Begin again, and find out whose.
         pen.roll_back().await;
         pen.begin().await?;

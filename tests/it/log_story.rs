@@ -194,6 +194,9 @@ fn all_events(agent: &AgentRef) -> Vec<(Event, Option<&'static str>)> {
         (message("\"quotes\", \\ and\nلغة 日本 🙂"), Some("k-1")),
         (Event::Note { text: "only for us".to_owned() }, Some("k-2")),
         (Event::Transferred { from: agent.id, to: other, by: MovedBy::Agent(agent.id) }, Some("k-3")),
+        // What an array means something else by.
+        (message("NULL"), Some("k-7")),
+        (message("{a,\"b\"},{} \\\\ '\\'',\t"), Some("k-8")),
         (Event::Left { agent: agent.clone() }, None),
         (Event::Unassigned { from: other, by: MovedBy::ROUTING }, None),
         (Event::Page { url: "https://example.org/a".to_owned(), title: "A".to_owned() }, None),
