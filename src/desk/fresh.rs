@@ -10,7 +10,7 @@ use super::{
     slots::{Guard, Loaded},
 };
 use crate::{
-    domain::{Conversation, Entry, Lane, Refusal, access::Actor, conversation},
+    domain::{Conversation, Lane, Refusal, access::Actor},
     ids::ConversationId,
     log,
 };
@@ -63,14 +63,20 @@ impl Desk {
         }
     }
 
-    /// The log says that somebody else wrote: brings what is in memory to where it is, or forgets it.
-    pub(super) async fn reload(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) {
+    /// The log says that somebody else wrote: takes in what was heard of that meanwhile, or else reads it, or forgets what was
+    /// known. True if it is where the log is now.
+    pub(super) async fn reload(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) -> bool {
         let position = |guard: &Guard| guard.as_ref().map(|loaded| (loaded.state.seq, loaded.state.desk_seq));
         let before = position(guard);
+        self.slots.catch_up(guard);
+        if position(guard) != before && guard.as_ref().is_some_and(|loaded| !loaded.is_behind()) {
+            return false;
+        }
         self.freshen(caller, id, guard).await;
         if position(guard) == before {
             **guard = None;
         }
+        true
     }
 
     /// Takes over `head` and what was written on the way to it. False when it is not where this one leads to.
@@ -96,34 +102,6 @@ impl Desk {
         self.slots.remember(loaded, Arc::new(head), &entries);
         loaded.is_fresh();
         Ok(true)
-    }
-
-    /// Another node wrote: what is in memory goes on with it, so that the log need not be asked.
-    pub(super) fn hear_entries(&self, id: ConversationId, epoch: &str, entries: &[Arc<Entry>]) {
-        self.slots.peek(id, |loaded| {
-            for entry in entries {
-                let last = loaded.state.last_seq(entry.lane);
-                if epoch != loaded.state.epoch || entry.seq > last + 1 {
-                    return loaded.has_reached(match entry.lane {
-                        Lane::Thread => (entry.seq.max(last + 1), 0),
-                        Lane::Desk => (0, entry.seq.max(last + 1)),
-                    });
-                }
-                if entry.seq == last + 1 {
-                    let mut state = Conversation::clone(&loaded.state);
-                    conversation::apply(&mut state, entry);
-                    self.slots.remember(loaded, Arc::new(state), std::slice::from_ref(entry));
-                }
-            }
-        });
-    }
-
-    /// Another node wrote, and this is how it is now.
-    pub(super) fn hear_head(&self, head: &Conversation) {
-        self.slots.peek(head.id, |loaded| {
-            loaded.has_reached((head.seq, head.desk_seq));
-            loaded.has_marks(head.marks());
-        });
     }
 }
 

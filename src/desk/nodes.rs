@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Desk, ProjectDesk};
+use super::{Desk, ProjectDesk, slots::Heard};
 use crate::{
     bus::{Health, Message, Source, Topic, Visit},
     clock::Millis,
@@ -36,7 +36,8 @@ impl Desk {
             (_, _, Source::Here) => {}
             (Topic::Nodes(project), word, Source::Node(node)) => self.hear_node(project, node, word),
             (Topic::Inbox(project), Message::Head(head), _) => {
-                self.hear_head(head);
+                let position = (head.seq, head.desk_seq);
+                self.slots.hear(head.id, Heard::Head(position, head.marks()));
                 if let Some(project) = self.known(project)
                     && project.attendance.lock().observe(head, self.clock.ticks())
                 {
@@ -44,15 +45,15 @@ impl Desk {
                 }
             }
             (Topic::Thread(id) | Topic::Desk(id), Message::Entries { epoch, entries }, _) => {
-                self.hear_entries(id, epoch, entries);
+                self.slots.hear(id, Heard::Entries { epoch: epoch.clone(), entries: entries.clone() });
             }
             (_, Message::Read { conversation, by, seq }, _) => {
-                self.slots.peek(*conversation, |loaded| loaded.has_marks(mark(*by, *seq, true)));
+                self.slots.hear(*conversation, Heard::Marks(mark(*by, *seq, true)));
             }
             (_, Message::Delivered { conversation, by, seq }, _) => {
-                self.slots.peek(*conversation, |loaded| loaded.has_marks(mark(*by, *seq, false)));
+                self.slots.hear(*conversation, Heard::Marks(mark(*by, *seq, false)));
             }
-            (_, Message::Moved { conversation }, _) => self.slots.doubt(*conversation),
+            (_, Message::Moved { conversation }, _) => self.slots.hear(*conversation, Heard::Moved),
             _ => {}
         }
     }

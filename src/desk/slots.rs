@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, hash_map::RandomState},
     hash::BuildHasher as _,
+    ops::{Deref, DerefMut},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use super::attendance::Position;
 use crate::{
     clock::Millis,
-    domain::{Conversation, Entry, Key, Lane, Marks},
+    domain::{Conversation, Entry, Key, Lane, Marks, conversation},
     ids::ConversationId,
     log,
 };
@@ -73,12 +74,49 @@ impl Loaded {
     }
 }
 
+/// What was heard of a conversation.
+#[derive(Clone, Debug)]
+pub(super) enum Heard {
+    /// Another node wrote.
+    Entries { epoch: String, entries: Vec<Arc<Entry>> },
+    /// It has come as far as this at least, and these are its marks.
+    Head(Position, Marks),
+    /// Somebody got or read something.
+    Marks(Marks),
+    /// It is not what it was.
+    Moved,
+}
+
 /// A conversation's lock. What is in it is `None` until somebody reads it from the log.
-pub(super) type Guard = OwnedMutexGuard<Option<Loaded>>;
+pub(super) struct Guard {
+    loaded: OwnedMutexGuard<Option<Loaded>>,
+    waiting: Arc<Waiting>,
+}
+
+impl Deref for Guard {
+    type Target = Option<Loaded>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.loaded
+    }
+}
+
+impl DerefMut for Guard {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.loaded
+    }
+}
+
+/// What was heard while somebody had the lock.
+type Waiting = Mutex<Vec<Heard>>;
+
+/// The most that waits. Who has the lock for longer than it takes to hear this finds out from the log.
+const MOST_WAITING: usize = 256;
 
 #[derive(Debug, Default)]
 struct Slot {
     loaded: Arc<AsyncMutex<Option<Loaded>>>,
+    waiting: Arc<Waiting>,
     used_at: AtomicI64,
 }
 
@@ -94,13 +132,23 @@ pub(super) struct Slots {
 impl Slots {
     /// Waits for the lock of a conversation. First come, first served.
     pub(super) async fn lock(&self, id: ConversationId, now: Millis) -> Guard {
-        let lock = {
+        let (lock, waiting) = {
             let mut slots = self.by_id.lock();
             let slot = slots.entry(id).or_default();
             slot.used_at.store(now, Ordering::Relaxed);
-            Arc::clone(&slot.loaded)
+            (Arc::clone(&slot.loaded), Arc::clone(&slot.waiting))
         };
-        lock.lock_owned().await
+        let mut guard = Guard { loaded: lock.lock_owned().await, waiting };
+        self.catch_up(&mut guard);
+        guard
+    }
+
+    /// Takes in what was heard since the lock was taken.
+    pub(super) fn catch_up(&self, guard: &mut Guard) {
+        let waiting = std::mem::take(&mut *guard.waiting.lock());
+        for heard in waiting {
+            self.take_in(guard, heard);
+        }
     }
 
     /// What a conversation read from the log is in memory.
@@ -172,22 +220,52 @@ impl Slots {
         }
     }
 
-    /// Hands what is known of a conversation to `change`, unless nothing is, or somebody works with it at this moment: who
-    /// does is told by the log that others were there before.
-    pub(super) fn peek(&self, id: ConversationId, change: impl FnOnce(&mut Loaded)) {
-        let slot = self.by_id.lock().get(&id).map(|slot| Arc::clone(&slot.loaded));
-        if let Some(mut guard) = slot.and_then(|slot| slot.try_lock_owned().ok())
-            && let Some(loaded) = guard.as_mut()
+    /// Takes in what is heard of a conversation, if it is known here; as soon as nobody works with it.
+    pub(super) fn hear(&self, id: ConversationId, heard: Heard) {
+        let slot = self.by_id.lock().get(&id).map(|slot| (Arc::clone(&slot.loaded), Arc::clone(&slot.waiting)));
+        let Some((lock, waiting)) = slot else { return };
         {
-            change(loaded);
+            let mut waiting = waiting.lock();
+            if waiting.len() < MOST_WAITING {
+                waiting.push(heard);
+            } else {
+                *waiting = vec![Heard::Moved];
+            }
+        }
+        // Who has the lock at this moment, or takes it next, takes it in.
+        if let Ok(loaded) = lock.try_lock_owned() {
+            self.catch_up(&mut Guard { loaded, waiting });
         }
     }
 
-    /// Forgets what is known of a conversation, as [`Slots::peek`].
-    pub(super) fn doubt(&self, id: ConversationId) {
-        let slot = self.by_id.lock().get(&id).map(|slot| Arc::clone(&slot.loaded));
-        if let Some(mut guard) = slot.and_then(|slot| slot.try_lock_owned().ok()) {
-            *guard = None;
+    fn take_in(&self, guard: &mut Guard, heard: Heard) {
+        let Some(loaded) = guard.as_mut() else { return };
+        match heard {
+            Heard::Entries { epoch, entries } => self.go_on(loaded, &epoch, &entries),
+            Heard::Head(position, marks) => {
+                loaded.has_reached(position);
+                loaded.has_marks(marks);
+            }
+            Heard::Marks(marks) => loaded.has_marks(marks),
+            Heard::Moved => **guard = None,
+        }
+    }
+
+    /// Another node wrote: what is in memory goes on with it, so that the log need not be asked.
+    fn go_on(&self, loaded: &mut Loaded, epoch: &str, entries: &[Arc<Entry>]) {
+        for entry in entries {
+            let last = loaded.state.last_seq(entry.lane);
+            if epoch != loaded.state.epoch || entry.seq > last + 1 {
+                return loaded.has_reached(match entry.lane {
+                    Lane::Thread => (entry.seq.max(last + 1), 0),
+                    Lane::Desk => (0, entry.seq.max(last + 1)),
+                });
+            }
+            if entry.seq == last + 1 {
+                let mut state = Conversation::clone(&loaded.state);
+                conversation::apply(&mut state, entry);
+                self.remember(loaded, Arc::new(state), std::slice::from_ref(entry));
+            }
         }
     }
 
@@ -204,3 +282,6 @@ pub(super) fn sender_of(entry: &Entry) -> Option<Uuid> {
         crate::domain::Author::System {} => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,10 +116,7 @@ impl Desk {
             match self.append(&before, &step, None, claim).await {
                 Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await.map(Some),
                 Err(AppendError::Full) => return Ok(None),
-                Err(AppendError::Stale) => {
-                    is_fresh = true;
-                    Box::pin(self.reload(caller, id, &mut guard)).await;
-                }
+                Err(AppendError::Stale) => is_fresh = Box::pin(self.reload(caller, id, &mut guard)).await,
                 Err(AppendError::Unavailable(why)) => {
                     // Whether it was written is not known for sure: to be read anew, as soon as that can be done.
                     if let Some(loaded) = guard.as_mut() {
