@@ -124,7 +124,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
 const HISTOGRAMS: &[(&str, Unit, &str)] = &[
     ("deskbell_bus_probe_seconds", Unit::Seconds, "from a word to this node itself to its return by Redis"),
     ("deskbell_append_seconds", Unit::Seconds, "from an append to its commit"),
-    ("deskbell_commit_seconds", Unit::Seconds, "one commit"),
+    ("deskbell_commit_seconds", Unit::Seconds, "one commit; with PostgreSQL mostly the whole of what is written in it"),
     ("deskbell_commit_group_entries", Unit::Count, "entries in one commit"),
     ("deskbell_accept_to_ack_seconds", Unit::Seconds, "from the arrival of a command that writes to its answer"),
     (

@@ -23,6 +23,9 @@ use super::{
 /// Every group of appends would try, thousands a second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// A writing connection that was not used for longer is asked whether it still lives, where nothing else would tell.
+const RESTED: Duration = Duration::from_millis(100);
+
 /// The writing connection. After any failure it is made good by the next use: rolled back, and if that does not help,
 /// opened anew. So a full disk or a database that went away needs no restart.
 #[derive(Debug)]
@@ -37,13 +40,16 @@ pub(super) struct Writer {
     patience: Option<Duration>,
     /// When the database may be tried again, and the pause before that.
     pause: Option<(Instant, Duration)>,
+    /// When it was last heard.
+    heard_at: Instant,
 }
 
 impl Writer {
     /// Connects.
     pub(super) async fn connect(engine: Engine) -> Result<Self, sqlx::Error> {
         let (connection, patience) = (Some(engine.connect_writer().await?), engine.patience());
-        Ok(Self { engine, connection, unsettled: false, asking: false, patience, pause: None })
+        let heard_at = Instant::now();
+        Ok(Self { engine, connection, unsettled: false, asking: false, patience, pause: None, heard_at })
     }
 
     /// Looks whether a log can be kept in this database.
@@ -103,6 +109,28 @@ impl Writer {
         self.settle().await;
     }
 
+    /// Carries out one statement that is a transaction of its own; returns the rows that it returns. What it writes is on the
+    /// disk when this returns `Ok`: all of the answer is heard, and its end says that the transaction has ended. After an error it
+    /// may be, too.
+    pub(super) async fn fetch_alone(
+        &mut self,
+        query: Query<'_, Any, AnyArguments>,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        self.settle().await;
+        // One that died while it rested is found out before anything is risked.
+        if self.connection.is_some()
+            && self.heard_at.elapsed() > RESTED
+            && let Err(error) = self.say("SELECT 1").await
+        {
+            tracing::warn!(%error, "the database's writing connection is opened anew");
+            self.connection = None;
+        }
+        if self.connection.is_none() {
+            self.reconnect().await?;
+        }
+        self.fetch(query).await
+    }
+
     /// Carries out one statement in a transaction of its own; returns how many rows it changed.
     pub(super) async fn execute(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<u64, sqlx::Error> {
         self.begin().await?;
@@ -158,7 +186,7 @@ impl Writer {
     }
 
     fn heard<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        self.asking = false;
+        (self.asking, self.heard_at) = (false, Instant::now());
         if answer.as_ref().is_err_and(|error| self.engine.is_lost_after(error)) {
             self.connection = None;
         }

@@ -53,6 +53,14 @@ impl Pen<'_> {
         }
     }
 
+    /// The connection, where the database is in another process: each statement is a journey.
+    pub(super) const fn far(&mut self) -> Option<&mut Writer> {
+        match self {
+            Self::Shared(writer) => Some(writer),
+            Self::Direct(_) => None,
+        }
+    }
+
     /// Gives the transaction up. Should that fail, the next [`Pen::begin`] sees to it.
     pub(super) async fn roll_back(&mut self) {
         match self {

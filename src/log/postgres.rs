@@ -62,9 +62,10 @@ const READER_REST: Duration = Duration::from_mins(10);
 /// How long a read waits for a connection.
 const READER_WAIT: Duration = Duration::from_secs(5);
 
-/// Said on each writing connection. A commit is on the disk when it is acknowledged, even where the database's default
-/// is otherwise; a default that promises more (standbys) stays.
-const WRITER_SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+/// Said on each writing connection. A statement that is a transaction of its own begins as [`BEGIN`] does. A commit is on the
+/// disk when it is acknowledged, even where the database's default is otherwise; a default that promises more (standbys) stays.
+const WRITER_SESSION: &str = "SET default_transaction_isolation TO 'read committed'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
 /// The oldest version, as PostgreSQL numbers itself: 15.0.
 const OLDEST_VERSION: i64 = 150_000;

@@ -82,27 +82,24 @@ impl Bulk {
     /// Puts rows into a table; `after` is what comes behind them. `columns` are the names of a row's values, each with BIGINT
     /// behind it if it is a number.
     pub(super) fn insert(table: &str, columns: &str, after: &str) -> Self {
-        let names: Vec<_> = parse(columns).map(|(name, _)| name).collect();
-        Self::new(&format!("INSERT INTO {table} ({})", names.join(", ")), columns, after)
+        Self::new(&format!("INSERT INTO {table} ({})", names(columns)), columns, after)
     }
 
     /// Does what `then` says with the rows, which it calls `v`; `columns` as in [`Bulk::insert`].
     fn with_rows(columns: &str, then: &str) -> Self {
-        let names: Vec<_> = parse(columns).map(|(name, _)| name).collect();
-        Self::new(&format!("WITH v ({}) AS (", names.join(", ")), columns, &format!(") {then}"))
+        Self::new(&format!("WITH v ({}) AS (", names(columns)), columns, &format!(") {then}"))
     }
 
     /// Changes the conversations that are meant by `whose`, each by its row; `v` is the row, with these columns.
     fn of_conversations(columns: &str, set: &str, whose: &str, returning: &str) -> Self {
-        let before = format!("WITH v ({}) AS (", parse(columns).map(|(name, _)| name).collect::<Vec<_>>().join(", "));
-        let after =
-            format!(") /*locked*/ UPDATE conversations SET {set} FROM v WHERE {whose} /*and locked*/ {returning}");
-        let mut names: Vec<_> = parse(columns).map(|(name, _)| name).zip(1..).collect();
+        let (before, after) =
+            (format!("WITH v ({}) AS (", names(columns)), format!(") /*locked*/ {}", change(set, whose, returning)));
+        let mut places: Vec<_> = parse(columns).map(|(name, _)| name).zip(1..).collect();
         // The longest first: no name is then taken for another's beginning.
-        names.sort_by_key(|(name, _)| Reverse(name.len()));
+        places.sort_by_key(|(name, _)| Reverse(name.len()));
         let alone = format!("UPDATE conversations SET {set} WHERE {whose} {returning}");
         let alone =
-            names.iter().fold(alone, |text, (name, place)| text.replace(&format!("v.{name}"), &format!("?{place}")));
+            places.iter().fold(alone, |text, (name, place)| text.replace(&format!("v.{name}"), &format!("?{place}")));
         Self { alone: alone.into(), ..Self::new(&before, columns, &after) }
     }
 
@@ -114,7 +111,7 @@ impl Bulk {
         };
         let sqlite = [MOST_AT_ONCE, 1].map(|size| text(Dialect::Sqlite, &values(size, parse(columns).count())));
         let alone = Arc::clone(&sqlite[1]);
-        Self { sqlite, postgres: text(Dialect::Postgres, &arrays(columns)), alone }
+        Self { sqlite, postgres: text(Dialect::Postgres, &arrays(columns, 1)), alone }
     }
 
     /// Its text for one row, in SQLite's dialect.
@@ -153,9 +150,8 @@ impl Bulk {
     fn queries<'r>(&self, dialect: Dialect, rows: &[&'r Row]) -> Vec<Query<'r, Any, AnyArguments>> {
         match (dialect, rows.first()) {
             (_, None) => Vec::new(),
-            (Dialect::Postgres, Some(first)) => {
-                let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.postgres)));
-                vec![(0..first.len()).fold(query, |query, column| query.bind(array(rows, column)))]
+            (Dialect::Postgres, Some(_)) => {
+                vec![bind(sqlx::query(AssertSqlSafe(Arc::clone(&self.postgres))), rows)]
             }
             (Dialect::Sqlite, Some(_)) => self.batches(rows),
         }
@@ -179,6 +175,15 @@ fn parse(columns: &str) -> impl Iterator<Item = (&str, bool)> {
     columns.split(", ").map(|column| column.strip_suffix(" BIGINT").map_or((column, false), |name| (name, true)))
 }
 
+fn names(columns: &str) -> String {
+    parse(columns).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
+/// What changes the conversations that are meant by `whose`, each by its row of `v`.
+fn change(set: &str, whose: &str, returning: &str) -> String {
+    format!("UPDATE conversations SET {set} FROM v WHERE {whose} /*and locked*/ {returning}")
+}
+
 /// So many rows of parameters, for SQLite. Bare question marks: it looks `$1` up by name, one after the other, for each value
 /// that is bound. With 256 rows that took longer than writing them.
 fn values(rows: usize, columns: usize) -> String {
@@ -186,10 +191,16 @@ fn values(rows: usize, columns: usize) -> String {
     format!("VALUES {}", vec![row; rows].join(", "))
 }
 
-/// Rows that come as one array for each column, for PostgreSQL.
-fn arrays(columns: &str) -> String {
-    let array = |(at, (_, is_number))| format!("${}::{}[]", at + 1, if is_number { "BIGINT" } else { "TEXT" });
+/// Rows that come as one array for each column, for PostgreSQL; the first is parameter number `first`.
+fn arrays(columns: &str, first: usize) -> String {
+    let array = |(at, (_, is_number))| format!("${}::{}[]", at + first, if is_number { "BIGINT" } else { "TEXT" });
     format!("SELECT * FROM unnest({})", parse(columns).enumerate().map(array).collect::<Vec<_>>().join(", "))
+}
+
+/// Binds rows as [`arrays`] takes them.
+fn bind<'q>(query: Query<'q, Any, AnyArguments>, rows: &[&Row]) -> Query<'q, Any, AnyArguments> {
+    let columns = rows.first().map_or(0, |row| row.len());
+    (0..columns).fold(query, |query, column| query.bind(array(rows, column)))
 }
 
 /// One column of all rows, as PostgreSQL writes an array.
@@ -201,6 +212,7 @@ fn array(rows: &[&Row], column: usize) -> String {
             Some(Cell::Text(value)) => quote(&mut text, value),
             Some(Cell::Word(value)) => quote(&mut text, value),
             // Into a string: it can't fail.
+            Some(Cell::Id(id)) => drop(write!(text, "{id}")),
             Some(Cell::Number(value)) => drop(write!(text, "{value}")),
             Some(Cell::NoText | Cell::NoNumber) | None => text.push_str("NULL"),
         }
@@ -236,6 +248,28 @@ fn open(returning: &str) -> Bulk {
     )
 }
 
+/// For PostgreSQL: [`TURN_AND_TELL`] and [`ENTER`] in one statement, which is a transaction of its own. The entries are those of
+/// the conversations that go on.
+static GO_ON: LazyLock<String> = LazyLock::new(|| {
+    let (heads, entries) = (arrays(TURNED, 1), arrays(ENTERED, parse(TURNED).count() + 1));
+    let turned = format!("/*locked*/, turned AS ({})", change(&changes(), EXPECTED, "RETURNING conversations.id"));
+    format!(
+        "WITH v ({}) AS ({heads}) {}, e ({names}) AS ({entries}), \
+         entered AS (INSERT INTO entries ({names}) SELECT e.* FROM e WHERE e.conversation IN (SELECT turned.id FROM turned)) \
+         SELECT turned.id AS id FROM turned",
+        names(TURNED),
+        Dialect::Postgres.complete(&turned),
+        names = names(ENTERED),
+    )
+});
+
+/// Carries out [`GO_ON`]; returns the ids of the conversations that went on. It is on the disk when this returns `Ok`; after an
+/// error it may be, too.
+pub(super) async fn go_on(writer: &mut Writer, heads: &[Row], entries: &[&Row]) -> Result<Vec<String>, sqlx::Error> {
+    let query = bind(sqlx::query(AssertSqlSafe(GO_ON.as_str())), &heads.iter().collect::<Vec<_>>());
+    writer.fetch_alone(bind(query, entries)).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
 /// A conversation goes on, if it is where it was expected, and whose; it may get into other hands, or be closed.
 pub(super) static TURN: LazyLock<Bulk> = LazyLock::new(|| turn(""));
 
@@ -254,15 +288,18 @@ pub(super) static ADVANCE: LazyLock<Bulk> = LazyLock::new(|| {
 });
 
 fn turn(returning: &str) -> Bulk {
-    Bulk::of_conversations(
-        "id, from_seq BIGINT, from_desk_seq BIGINT, visitor, seq BIGINT, desk_seq BIGINT, waiting_since_ms BIGINT, \
-         read_visitor BIGINT, read_agent BIGINT, unread BIGINT, preview, at_ms BIGINT, visitor_name, status, assignee, assignee_name",
-        &format!(
-            "{COUNTS}, visitor_name = v.visitor_name, status = v.status, assignee = v.assignee, \
-             assignee_name = v.assignee_name"
-        ),
-        EXPECTED,
-        returning,
+    Bulk::of_conversations(TURNED, &changes(), EXPECTED, returning)
+}
+
+/// The columns of a row of [`TURN`].
+const TURNED: &str = "id, from_seq BIGINT, from_desk_seq BIGINT, visitor, seq BIGINT, desk_seq BIGINT, \
+    waiting_since_ms BIGINT, read_visitor BIGINT, read_agent BIGINT, unread BIGINT, preview, at_ms BIGINT, visitor_name, \
+    status, assignee, assignee_name";
+
+fn changes() -> String {
+    format!(
+        "{COUNTS}, visitor_name = v.visitor_name, status = v.status, assignee = v.assignee, \
+         assignee_name = v.assignee_name"
     )
 }
 
@@ -307,14 +344,11 @@ pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
 });
 
 /// Entries of conversations that were opened or advanced in the same transaction.
-pub(super) static ENTER: LazyLock<Bulk> = LazyLock::new(|| {
-    Bulk::insert(
-        "entries",
-        "conversation, lane, seq BIGINT, id, project, at_ms BIGINT, session, author_kind, author, author_name, client_key, \
-         event, body",
-        "",
-    )
-});
+pub(super) static ENTER: LazyLock<Bulk> = LazyLock::new(|| Bulk::insert("entries", ENTERED, ""));
+
+/// The columns of a row of [`ENTER`].
+const ENTERED: &str = "conversation, lane, seq BIGINT, id, project, at_ms BIGINT, session, author_kind, author, author_name, \
+    client_key, event, body";
 
 /// A visitor who opens a conversation or was identified. What is known now replaces what was; what is not, stays.
 pub(super) static GREET: LazyLock<Bulk> = LazyLock::new(|| {

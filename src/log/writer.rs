@@ -327,17 +327,20 @@ async fn goes_again(outcome: &Result<(), Trouble>, tries: &mut u32, pen: &mut Pe
 }
 
 async fn enter(group: &mut Group, pen: &mut Pen<'_>) -> Result<(), Trouble> {
-    pen.begin().await?;
-    if !pen.is_direct() {
-        group.write_found(pen).await?;
-    } else if !group.write(pen).await? {
-        // Somebody's expectation was wrong. Begin again, and find out whose.
-        pen.roll_back().await;
+    let mut started = Instant::now();
+    if !group.write_at_once(pen).await? {
         pen.begin().await?;
-        group.write_found(pen).await?;
+        if !pen.is_direct() {
+            group.write_found(pen).await?;
+        } else if !group.write(pen).await? {
+            // Somebody's expectation was wrong. Begin again, and find out whose.
+            pen.roll_back().await;
+            pen.begin().await?;
+            group.write_found(pen).await?;
+        }
+        started = Instant::now();
+        pen.commit().await?;
     }
-    let started = Instant::now();
-    pen.commit().await?;
     metrics::histogram!("deskbell_commit_seconds").record(started.elapsed());
     Ok(())
 }
