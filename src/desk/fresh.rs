@@ -63,17 +63,18 @@ impl Desk {
         }
     }
 
-    /// The log says that somebody else wrote: takes in what was heard of that meanwhile, or else reads it, or forgets what was
-    /// known. True if it is where the log is now.
-    pub(super) async fn reload(&self, caller: &Caller, id: ConversationId, guard: &mut Guard) -> bool {
+    /// The log says that somebody else wrote: reads that, or forgets what was known. With `hears`, what was heard of it
+    /// meanwhile may do. True if it is where the log is now.
+    pub(super) async fn reload(&self, caller: &Caller, id: ConversationId, guard: &mut Guard, hears: bool) -> bool {
         let position = |guard: &Guard| guard.as_ref().map(|loaded| (loaded.state.seq, loaded.state.desk_seq));
         let before = position(guard);
         self.slots.catch_up(guard);
-        if position(guard) != before && guard.as_ref().is_some_and(|loaded| !loaded.is_behind()) {
+        let after = position(guard);
+        if hears && after != before && guard.as_ref().is_some_and(|loaded| !loaded.is_behind()) {
             return false;
         }
         self.freshen(caller, id, guard).await;
-        if position(guard) == before {
+        if position(guard) == after {
             **guard = None;
         }
         true

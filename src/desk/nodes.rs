@@ -37,7 +37,7 @@ impl Desk {
             (Topic::Nodes(project), word, Source::Node(node)) => self.hear_node(project, node, word),
             (Topic::Inbox(project), Message::Head(head), _) => {
                 let position = (head.seq, head.desk_seq);
-                self.slots.hear(head.id, Heard::Head(position, head.marks()));
+                self.slots.hear(head.id, || Heard::Head(position, head.marks()));
                 if let Some(project) = self.known(project)
                     && project.attendance.lock().observe(head, self.clock.ticks())
                 {
@@ -45,15 +45,15 @@ impl Desk {
                 }
             }
             (Topic::Thread(id) | Topic::Desk(id), Message::Entries { epoch, entries }, _) => {
-                self.slots.hear(id, Heard::Entries { epoch: epoch.clone(), entries: entries.clone() });
+                self.slots.hear(id, || Heard::Entries { epoch: epoch.clone(), entries: entries.clone() });
             }
             (_, Message::Read { conversation, by, seq }, _) => {
-                self.slots.hear(*conversation, Heard::Marks(mark(*by, *seq, true)));
+                self.slots.hear(*conversation, || Heard::Marks(mark(*by, *seq, true)));
             }
             (_, Message::Delivered { conversation, by, seq }, _) => {
-                self.slots.hear(*conversation, Heard::Marks(mark(*by, *seq, false)));
+                self.slots.hear(*conversation, || Heard::Marks(mark(*by, *seq, false)));
             }
-            (_, Message::Moved { conversation }, _) => self.slots.hear(*conversation, Heard::Moved),
+            (_, Message::Moved { conversation }, _) => self.slots.hear(*conversation, || Heard::Moved),
             _ => {}
         }
     }

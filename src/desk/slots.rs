@@ -221,13 +221,13 @@ impl Slots {
     }
 
     /// Takes in what is heard of a conversation, if it is known here; as soon as nobody works with it.
-    pub(super) fn hear(&self, id: ConversationId, heard: Heard) {
+    pub(super) fn hear(&self, id: ConversationId, heard: impl FnOnce() -> Heard) {
         let slot = self.by_id.lock().get(&id).map(|slot| (Arc::clone(&slot.loaded), Arc::clone(&slot.waiting)));
         let Some((lock, waiting)) = slot else { return };
         {
             let mut waiting = waiting.lock();
             if waiting.len() < MOST_WAITING {
-                waiting.push(heard);
+                waiting.push(heard());
             } else {
                 *waiting = vec![Heard::Moved];
             }

@@ -94,7 +94,8 @@ impl Desk {
         let mut guard = self.slots.lock(id, self.clock.ticks()).await;
         // What another node wrote may not have been heard: nothing is refused because of a state that was not just read.
         let mut is_fresh = guard.is_none() || !self.bus.is_shared();
-        let begun = Instant::now();
+        // Of what waits to be heard, the newest may be last: every other time the log itself is asked.
+        let (begun, mut hears) = (Instant::now(), true);
         while begun.elapsed() < PATIENCE {
             let loaded = self.access(caller, id, &mut guard).await?;
             if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
@@ -116,7 +117,10 @@ impl Desk {
             match self.append(&before, &step, None, claim).await {
                 Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await.map(Some),
                 Err(AppendError::Full) => return Ok(None),
-                Err(AppendError::Stale) => is_fresh = Box::pin(self.reload(caller, id, &mut guard)).await,
+                Err(AppendError::Stale) => {
+                    is_fresh = Box::pin(self.reload(caller, id, &mut guard, hears)).await;
+                    hears = !hears;
+                }
                 Err(AppendError::Unavailable(why)) => {
                     // Whether it was written is not known for sure: to be read anew, as soon as that can be done.
                     if let Some(loaded) = guard.as_mut() {

@@ -101,7 +101,8 @@ pub fn apply(state: &mut Conversation, entry: &Entry) {
             match entry.from {
                 Author::Visitor { .. } => {
                     state.read.visitor = entry.seq;
-                    state.unread += 1;
+                    // A mark may be heard before the message that it is about.
+                    state.unread += u64::from(entry.seq > state.read.agent);
                 }
                 Author::Agent { .. } => {
                     state.read.agent = entry.seq;

@@ -1,5 +1,7 @@
 //! An anonymous visitor turns out to be an identified one.
 
+use sqlx::AssertSqlSafe;
+
 use super::{Error, Log, VisitorRecord, connection::Writer, rows, sql};
 use crate::{
     domain::text,
@@ -11,6 +13,9 @@ const MOVE: &str = "UPDATE conversations SET visitor = $1, visitor_name = COALES
      open_key = CASE WHEN EXISTS (SELECT 1 FROM conversations AS other WHERE other.project = $3 \
          AND other.visitor = $1 AND other.open_key = conversations.open_key) THEN id ELSE open_key END \
      WHERE project = $3 AND visitor = $4 RETURNING id";
+
+/// Their rows, locked in the order in which all lock them.
+const OWN: &str = "SELECT id FROM conversations WHERE project = $1 AND visitor = $2 ORDER BY id /*for update*/";
 
 impl Log {
     /// The anonymous visitor `from` turned out to be the identified one `to`: its conversations move over, and what was
@@ -31,6 +36,8 @@ impl Log {
 }
 
 async fn move_over(writer: &mut Writer, from: VisitorId, to: &VisitorRecord) -> Result<Vec<ConversationId>, Error> {
+    let own = sqlx::query(AssertSqlSafe(writer.dialect().complete(OWN)));
+    writer.fetch(own.bind(to.project.to_string()).bind(from.to_string())).await?;
     sql::GREET.run(writer, &[rows::greeting(to)]).await?;
     let moved = sqlx::query(MOVE)
         .bind(to.id.to_string())

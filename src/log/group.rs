@@ -119,7 +119,7 @@ impl Group {
     /// one journey does, and other nodes wait for no more than the disk. `false`: it is not so, and nothing was written.
     pub(super) async fn write_at_once(&mut self, pen: &mut Pen<'_>) -> Result<bool, Trouble> {
         let (Some(writer), [units]) = (pen.far(), self.rounds.as_mut_slice()) else { return Ok(false) };
-        if units.iter().any(|unit| unit.open.is_some() || unit.claim.is_some()) {
+        if units.iter().any(|unit| unit.open.is_some() || unit.claim.is_some() || unit.entries.is_empty()) {
             return Ok(false);
         }
         for unit in units.iter_mut() {

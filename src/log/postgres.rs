@@ -63,8 +63,9 @@ const READER_REST: Duration = Duration::from_mins(10);
 const READER_WAIT: Duration = Duration::from_secs(5);
 
 /// Said on each writing connection. A statement that is a transaction of its own begins as [`BEGIN`] does. A commit is on the
-/// disk when it is acknowledged, even where the database's default is otherwise; a default that promises more (standbys) stays.
-const WRITER_SESSION: &str = "SET default_transaction_isolation TO 'read committed'; \
+/// disk when it is acknowledged, even where the database's default is otherwise; a default that promises more (standbys) stays. In
+/// the arrays of rows, NULL is no word.
+const WRITER_SESSION: &str = "SET default_transaction_isolation TO 'read committed'; SET array_nulls TO on; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
 /// The oldest version, as PostgreSQL numbers itself: 15.0.

@@ -42,8 +42,8 @@ async fn slots() -> (Slots, Conversation) {
 async fn what_is_heard_meanwhile_is_known_to_the_next() {
     let (slots, state) = slots().await;
     let guard = slots.lock(state.id, 0).await;
-    slots.hear(state.id, said(&[message(&state, 1), message(&state, 2)]));
-    slots.hear(state.id, Heard::Marks(Marks { read: Watermarks { visitor: 2, agent: 0 }, ..Marks::default() }));
+    slots.hear(state.id, || said(&[message(&state, 1), message(&state, 2)]));
+    slots.hear(state.id, || Heard::Marks(Marks { read: Watermarks { visitor: 2, agent: 0 }, ..Marks::default() }));
     assert_eq!(guard.as_ref().unwrap().state.seq, 0, "who has the lock sees no change that it did not ask for");
     drop(guard);
 
@@ -58,11 +58,11 @@ async fn what_is_heard_meanwhile_is_known_to_the_next() {
 async fn who_has_the_lock_can_catch_up() {
     let (slots, state) = slots().await;
     let mut guard = slots.lock(state.id, 0).await;
-    slots.hear(state.id, said(&[message(&state, 1)]));
+    slots.hear(state.id, || said(&[message(&state, 1)]));
     slots.catch_up(&mut guard);
     assert_eq!(guard.as_ref().unwrap().state.seq, 1);
     // Once more the same, and then one that does not follow.
-    slots.hear(state.id, said(&[message(&state, 1), message(&state, 3)]));
+    slots.hear(state.id, || said(&[message(&state, 1), message(&state, 3)]));
     slots.catch_up(&mut guard);
     let loaded = guard.as_ref().unwrap();
     assert_eq!((loaded.state.seq, loaded.is_behind()), (1, true), "the log is to be asked");
@@ -72,15 +72,15 @@ async fn who_has_the_lock_can_catch_up() {
 async fn what_moved_or_was_too_much_is_read_anew() {
     let (slots, state) = slots().await;
     let guard = slots.lock(state.id, 0).await;
-    slots.hear(state.id, Heard::Moved);
-    slots.hear(state.id, said(&[message(&state, 1)]));
+    slots.hear(state.id, || Heard::Moved);
+    slots.hear(state.id, || said(&[message(&state, 1)]));
     drop(guard);
     assert!(slots.lock(state.id, 0).await.is_none());
 
     *slots.lock(state.id, 0).await = Some(Slots::fresh(state.clone()));
     let guard = slots.lock(state.id, 0).await;
     for seq in 1..=MOST_WAITING as u64 + 1 {
-        slots.hear(state.id, said(&[message(&state, seq)]));
+        slots.hear(state.id, || said(&[message(&state, seq)]));
     }
     drop(guard);
     assert!(slots.lock(state.id, 0).await.is_none());
@@ -89,6 +89,6 @@ async fn what_moved_or_was_too_much_is_read_anew() {
 #[tokio::test]
 async fn of_what_nobody_asked_for_nothing_is_kept() {
     let (slots, state) = (Slots::default(), conversation());
-    slots.hear(state.id, said(&[message(&state, 1)]));
+    slots.hear(state.id, || said(&[message(&state, 1)]));
     assert!(slots.by_id.lock().is_empty());
 }
