@@ -29,7 +29,7 @@ suite_rust() {
   if cargo nextest --version &>/dev/null; then
     cargo nextest run --workspace --features "$features" --locked --no-tests fail
   else
-    cargo test --workspace --lib --bins --tests --features "$features" --locked | tee target/test.log && ran_some target/test.log
+    mkdir -p target && cargo test --workspace --lib --bins --tests --features "$features" --locked | tee target/test.log && ran_some target/test.log
   fi
 }
 
@@ -40,7 +40,7 @@ suite_postgres() {
   if cargo nextest --version &>/dev/null; then
     TEST_DATABASE=postgres cargo nextest run --workspace --features "$features" --locked --no-tests fail -E "$tests"
   else
-    TEST_DATABASE=postgres cargo test --workspace --test it --features "$features" --locked | tee target/test.log && ran_some target/test.log
+    mkdir -p target && TEST_DATABASE=postgres cargo test --workspace --test it --features "$features" --locked | tee target/test.log && ran_some target/test.log
   fi
 }
 
