@@ -287,6 +287,11 @@ impl Attendance {
         abandoned
     }
 
+    /// How many sockets agents have on this node.
+    pub(super) fn agents_here(&self) -> u32 {
+        self.agents.all().map(|(_, agent)| agent.sessions).sum()
+    }
+
     fn online(&self, now: Millis) -> u32 {
         let online =
             self.agents.all().filter(|(id, agent)| agent.status(self.peers.have(*id), now) == AgentStatus::Online);

@@ -18,6 +18,13 @@ const TOLD_OF_LINE: usize = 200;
 /// News gather this long, so that a hundred moves cost one round of pushes.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// Where many agents are here, news gather longer: this long for each of their sockets. To write to one takes some 6 µs, so what
+/// a burst of a thousand moves costs is bounded at a fortieth of a core, however many are told.
+const GATHER_FOR_EACH: Duration = Duration::from_micros(250);
+
+/// The longest that news gather.
+const GATHER_AT_MOST: Duration = Duration::from_millis(500);
+
 /// How often in a row an agent may turn out to be full before routing rests: each time, all that is open is read.
 const MISJUDGED: u32 = 3;
 
@@ -29,6 +36,7 @@ impl Desk {
     pub(super) fn route_in_background(self: &Arc<Self>, project: &Arc<ProjectDesk>) {
         let (desk, project) = (Arc::clone(self), Arc::clone(project));
         self.tasks.spawn(async move {
+            let mut told = Millis::MIN / 2;
             loop {
                 tokio::select! {
                     biased;
@@ -37,7 +45,13 @@ impl Desk {
                 }
                 desk.mind_nodes(&project).await;
                 desk.move_line(&project).await;
-                desk.tell_news(&project);
+                let now = desk.clock.ticks();
+                if now - told >= news_gather(project.attendance.lock().agents_here()) {
+                    desk.tell_news(&project);
+                    told = now;
+                } else {
+                    project.kick.notify_one();
+                }
                 tokio::time::sleep(GATHER).await;
             }
         });
@@ -128,6 +142,24 @@ impl Desk {
     }
 }
 
+/// How long news gather besides [`GATHER`], where agents have so many sockets.
+fn news_gather(sockets: u32) -> Millis {
+    let gather = GATHER_FOR_EACH.saturating_mul(sockets).min(GATHER_AT_MOST).saturating_sub(GATHER);
+    Millis::try_from(gather.as_millis()).unwrap_or(Millis::MAX)
+}
+
 fn routing_of(project: &ProjectDesk) -> Caller {
     Caller { project: project.id, session: None, actor: Actor::Routing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::news_gather;
+
+    #[test]
+    fn a_team_hears_news_at_once_and_a_crowd_in_rounds() {
+        assert_eq!([1, 40, 80].map(news_gather), [0; 3]);
+        assert_eq!(news_gather(1_000), 230);
+        assert_eq!(news_gather(u32::MAX), 480);
+    }
 }
