@@ -24,6 +24,7 @@ mod keys;
 mod migrate;
 mod pen;
 mod people;
+mod places;
 mod postgres;
 mod read;
 mod rows;

@@ -2,17 +2,42 @@
 
 use sqlx::any::AnyRow;
 
-use super::{Error, connection::Writer, rows::number};
+use super::{Error, connection::Writer, engine::Dialect, rows::number};
 use crate::clock::Millis;
 
 /// The versions with their numbers, ascending. A version that was released never changes. One that a database lacks is applied
 /// even where a later one is there already: two that were made side by side may arrive in either order.
-const VERSIONS: &[(i64, &str)] = &[
-    (1, include_str!("schema/0001_start.sql")),
-    (2, include_str!("schema/0002_delivered.sql")),
-    (3, include_str!("schema/0003_bans.sql")),
-    (4, include_str!("schema/0004_secrets.sql")),
+const VERSIONS: &[(i64, Text)] = &[
+    (1, Text::One(include_str!("schema/0001_start.sql"))),
+    (2, Text::One(include_str!("schema/0002_delivered.sql"))),
+    (3, Text::One(include_str!("schema/0003_bans.sql"))),
+    (4, Text::One(include_str!("schema/0004_secrets.sql"))),
+    (
+        5,
+        Text::Each {
+            sqlite: include_str!("schema/0005_places.sqlite.sql"),
+            postgres: include_str!("schema/0005_places.postgres.sql"),
+        },
+    ),
 ];
+
+/// What a version does.
+enum Text {
+    /// The same on both engines, but for the words at its marks.
+    One(&'static str),
+    /// Where rows are found in another way.
+    Each { sqlite: &'static str, postgres: &'static str },
+}
+
+impl Text {
+    const fn of(&self, dialect: Dialect) -> &'static str {
+        match (self, dialect) {
+            (Self::One(text), _)
+            | (Self::Each { sqlite: text, .. }, Dialect::Sqlite)
+            | (Self::Each { postgres: text, .. }, Dialect::Postgres) => text,
+        }
+    }
+}
 
 /// The schema's newest version, which is this program's.
 pub const SCHEMA: i64 = VERSIONS[VERSIONS.len() - 1].0;
@@ -60,7 +85,8 @@ pub(super) fn known(rows: &[AnyRow]) -> Result<Vec<i64>, Error> {
 pub(super) async fn apply(writer: &mut Writer, wanted: impl Fn(i64) -> bool, now: Millis) -> Result<(), Error> {
     writer.say(REGISTER).await?;
     for (version, text) in VERSIONS.iter().filter(|(version, _)| wanted(*version)) {
-        writer.say(&writer.dialect().complete(text)).await?;
+        let text = writer.dialect().complete(text.of(writer.dialect()));
+        writer.say(&text).await?;
         let register = sqlx::query("INSERT INTO deskbell_schema (version, applied_ms) VALUES ($1, $2)");
         writer.change(register.bind(*version).bind(now)).await?;
         tracing::info!(%version, "the database's schema was brought up to date");
@@ -71,11 +97,11 @@ pub(super) async fn apply(writer: &mut Writer, wanted: impl Fn(i64) -> bool, now
 /// Whether a table is there in a database that has these `versions`.
 pub(super) fn has(versions: &[i64], table: &str) -> bool {
     let made = format!("CREATE TABLE {table} ");
-    VERSIONS.iter().any(|(version, text)| versions.contains(version) && text.contains(&made))
+    VERSIONS.iter().any(|(version, text)| versions.contains(version) && text.of(Dialect::Sqlite).contains(&made))
 }
 
 /// The texts of all versions.
 #[cfg(test)]
 pub(super) fn texts() -> impl Iterator<Item = &'static str> {
-    VERSIONS.iter().map(|(_, text)| *text)
+    VERSIONS.iter().map(|(_, text)| text.of(Dialect::Sqlite))
 }

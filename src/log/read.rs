@@ -67,7 +67,7 @@ impl Log {
         // on the older state is told that it is stale.
         let Some(state) = self.head(project, conversation).await? else { return Ok(None) };
         let keys = sqlx::query(
-            "SELECT lane, seq, author_kind, author, client_key FROM entries \
+            "SELECT lane, seq, author_kind, author, client_key FROM found_entries \
              WHERE conversation = $1 AND client_key IS NOT NULL",
         );
         let keys = self.readers.fetch_all(keys.bind(conversation.to_string())).await?;
@@ -86,7 +86,7 @@ impl Log {
     /// When the last entry of either lane was written.
     async fn last_at(&self, state: &Conversation) -> Result<Millis, Error> {
         let query = sqlx::query(
-            "SELECT COALESCE(MAX(at_ms), 0) AS last_ms FROM entries WHERE conversation = $1 \
+            "SELECT COALESCE(MAX(at_ms), 0) AS last_ms FROM found_entries WHERE conversation = $1 \
              AND ((lane = 'thread' AND seq = $2) OR (lane = 'desk' AND seq = $3))",
         );
         let query = query.bind(state.id.to_string()).bind(to_bigint(state.seq)).bind(to_bigint(state.desk_seq));
@@ -96,7 +96,7 @@ impl Log {
     /// One entry.
     pub async fn entry(&self, conversation: ConversationId, lane: Lane, seq: u64) -> Result<Option<Entry>, Error> {
         let query =
-            sqlx::query(rows::select(rows::ENTRY, "entries WHERE conversation = $1 AND lane = $2 AND seq = $3"));
+            sqlx::query(rows::select(rows::ENTRY, "found_entries WHERE conversation = $1 AND lane = $2 AND seq = $3"));
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(seq));
         self.readers.fetch_optional(query).await?.as_ref().map(rows::read_entry).transpose()
     }
@@ -111,7 +111,7 @@ impl Log {
     ) -> Result<Vec<Entry>, Error> {
         let query = sqlx::query(rows::select(
             rows::ENTRY,
-            "entries WHERE conversation = $1 AND lane = $2 AND seq > $3 ORDER BY seq LIMIT $4",
+            "found_entries WHERE conversation = $1 AND lane = $2 AND seq > $3 ORDER BY seq LIMIT $4",
         ));
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(after));
         self.readers.fetch_all(query.bind(to_bigint(limit))).await?.iter().map(rows::read_entry).collect()
@@ -127,7 +127,7 @@ impl Log {
     ) -> Result<Vec<Entry>, Error> {
         let query = sqlx::query(rows::select(
             rows::ENTRY,
-            "entries WHERE conversation = $1 AND lane = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4",
+            "found_entries WHERE conversation = $1 AND lane = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4",
         ));
         let query = query.bind(conversation.to_string()).bind(lane.as_str()).bind(to_bigint(before));
         self.readers.fetch_all(query.bind(to_bigint(limit))).await?.iter().rev().map(rows::read_entry).collect()

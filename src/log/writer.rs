@@ -16,6 +16,7 @@ use super::{
     connection::Writer,
     group::{Group, Waiting},
     pen::{Pen, Trouble},
+    places::Places,
     rows, sql,
     sqlite::Direct,
 };
@@ -98,7 +99,7 @@ impl Queue {
         let no_thread = |error: std::io::Error| Error::Unavailable(error.to_string());
         if let Some(direct) = direct {
             let checkpoints = Checkpoints::start(direct.file().to_owned(), tasks).map_err(no_thread)?;
-            let writing = run(inbox, writer, Some((direct, checkpoints)), Arc::clone(&pace));
+            let writing = run(inbox, writer, Some(Own::of(direct, checkpoints)), Arc::clone(&pace));
             tasks.spawn_thread("deskbell-log", writing).map_err(no_thread)?;
         } else {
             tasks.spawn(run(inbox, writer, None, Arc::clone(&pace)));
@@ -181,22 +182,34 @@ fn is_dense(append: &Append) -> bool {
     last == (append.head.seq, append.head.desk_seq)
 }
 
-async fn run(
-    mut inbox: mpsc::Receiver<Job>,
-    writer: Arc<Mutex<Writer>>,
-    mut direct: Option<(Direct, Checkpoints)>,
-    pace: Arc<Pace>,
-) {
+/// What the task has at hand where the database is in this process.
+struct Own {
+    direct: Direct,
+    checkpoints: Checkpoints,
+    places: Places,
+}
+
+impl Own {
+    fn of(mut direct: Direct, checkpoints: Checkpoints) -> Self {
+        let places = Places::find(&mut direct);
+        Self { direct, checkpoints, places }
+    }
+}
+
+async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, mut own: Option<Own>, pace: Arc<Pace>) {
     let mut jobs = Vec::with_capacity(GROUP);
     let (mut closing, mut is_down) = (Vec::new(), false);
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
-        if direct.is_some() {
+        if own.is_some() {
             gather(&mut inbox, &mut jobs);
         }
-        let mut round = Round::default();
+        let (mut round, mut entered) = (Round::default(), 0);
         for job in jobs.drain(..) {
             match job {
-                Job::Append { append, entries, waiting } => round.group.add(*append, entries, waiting),
+                Job::Append { append, entries, waiting } => {
+                    entered += entries.len() as u64;
+                    round.group.add(*append, entries, waiting);
+                }
                 Job::Mark { conversation, marks, answer } => round.mark(conversation, marks, answer),
                 Job::Probe { answer } => round.probes.push(answer),
                 Job::Close { answer } => {
@@ -209,10 +222,11 @@ async fn run(
         pace.begin();
         let mut writer = writer.lock().await;
         // The lock is held either way: nothing else is written meanwhile.
-        let mut pen = direct.as_mut().map_or(Pen::Shared(&mut writer), |(direct, _)| Pen::Direct(direct));
+        let mut pen = own.as_mut().map_or(Pen::Shared(&mut writer), |own| Pen::Direct(&mut own.direct));
         let failure = round.carry_out(&mut pen).await;
-        if let Some((direct, checkpoints)) = &mut direct {
-            checkpoints.look(direct);
+        if let Some(own) = &mut own {
+            own.places.look(&mut own.direct, entered);
+            own.checkpoints.look(&mut own.direct);
         }
         drop(writer);
         pace.end();
@@ -222,7 +236,7 @@ async fn run(
         }
         is_down = failure.is_some();
     }
-    if let Some((direct, checkpoints)) = direct {
+    if let Some(Own { direct, checkpoints, .. }) = own {
         drop(direct);
         checkpoints.close().await;
     }

@@ -139,7 +139,8 @@ async fn rows_that_the_database_refuses_harm_only_their_own_conversation() {
     let story = Story::begin().await;
     let (mut broken, mut good) = (story.chat().await, story.chat().await);
     // The head says 1, the lane already has a 2: only a hand could have done that.
-    let copy = "INSERT INTO entries SELECT conversation, lane, 2, id, project, at_ms, session, author_kind, author, \
+    let copy = "INSERT INTO entries (conversation, lane, seq, id, project, at_ms, session, author_kind, author, author_name, \
+                client_key, event, body) SELECT conversation, lane, 2, id, project, at_ms, session, author_kind, author, \
                 author_name, client_key, event, body FROM entries ORDER BY conversation LIMIT 1";
     meddle(&story, copy).await;
     if story.entries(&good, Lane::Thread).await.len() == 2 {
