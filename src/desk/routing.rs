@@ -19,7 +19,7 @@ const TOLD_OF_LINE: usize = 200;
 const GATHER: Duration = Duration::from_millis(20);
 
 /// Where many agents are here, news gather longer: this long for each of their sockets. To write to one takes some 6 µs, so what
-/// a burst of a thousand moves costs is bounded at a fortieth of a core, however many are told.
+/// a burst of a thousand moves costs is bounded at a fortieth of a core for up to two thousand of them.
 const GATHER_FOR_EACH: Duration = Duration::from_micros(250);
 
 /// The longest that news gather.

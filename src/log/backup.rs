@@ -22,7 +22,7 @@ use super::{
     Error, Options,
     connection::Writer,
     engine::Engine,
-    migrate, rows,
+    migrate, places, rows,
     sql::{Bulk, Cell, MOST_AT_ONCE, Row},
     sqlite::{Lock, Sqlite},
 };
@@ -47,8 +47,8 @@ const LEFT_OUT: [&str; 6] = ["agent_sessions", "revoked_sessions", "control", "p
 /// What a backup says of itself.
 const FACTS: &str = "CREATE TABLE backup (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)";
 
-/// A table's columns, asked of a SQLite file. INTEGER are only rows' places in that file.
-const COLUMNS: &str = "SELECT name, type FROM pragma_table_info($1) WHERE type <> 'INTEGER' ORDER BY cid";
+/// A table's columns, asked of a SQLite file; but for the place of a row in that file.
+const COLUMNS: &str = "SELECT name, type FROM pragma_table_info($1) WHERE name <> 'place' ORDER BY cid";
 
 /// What stood before a restore signs nothing more; and of it, session tokens hold no longer.
 const RETIRE: &str = "UPDATE signing_keys SET retired_ms = $1 WHERE retired_ms IS NULL";
@@ -176,6 +176,9 @@ async fn fill(source: &mut AnyConnection, target: &mut Writer, now: Millis) -> R
     }
     // What is newer than the backup comes on top, as it would have there.
     migrate::apply(target, |version| !versions.contains(&version), now).await?;
+    if let Engine::Sqlite(_) = target.engine() {
+        target.say(places::ALL_GO_ON).await?;
+    }
     target.change(sqlx::query(RETIRE).bind(now)).await?;
     target.change(sqlx::query(END_SESSIONS).bind(RESTORED).bind(now)).await?;
     let made_at = fact(source, "made_ms").await?.ok_or(Error::Damaged("backup"))?;

@@ -3,17 +3,20 @@
 //! An index over all entries has a page for each busy conversation to which its next key goes. With a thousand of them, nearly
 //! every message wrote such a page anew: a third of what a message cost. In the tree of the recent ones,
 //! some hundred pages, a group's keys share pages; and when they go on into the large one, some eight of a conversation do at
-//! once. Keys stand in one of the two at any moment, and what reads looks into both (the view `found_entries`).
+//! once. Keys stand in one of the two at any moment, and what reads looks into both (the view `found_entries`). That a key occurs
+//! once rests on the conversation's head, which goes on in the same transaction; each tree sees only its own.
+
+use std::time::{Duration, Instant};
 
 use super::{
     sql::{Cell, Row},
-    sqlite::Direct,
+    sqlite::{self, Direct},
 };
 
 /// So many recent keys are enough to begin: eight for each of a thousand busy conversations.
 const MANY: u64 = 8_192;
-/// How many go on in one transaction, at the least; it takes a millisecond. A conversation is not divided.
-const SLICE: u64 = 256;
+/// How many go on in one transaction, at the least and at the most: some one to six milliseconds. A conversation is not divided.
+const SLICE: (u64, u64) = (256, 2_048);
 /// For each new key so many go on: the end is reached before there are [`MANY`] again.
 const FOR_EACH: u64 = 2;
 
@@ -24,6 +27,13 @@ const GO_ON: &str = "INSERT INTO places SELECT conversation, lane, seq, place FR
     WHERE conversation > ?1 AND conversation <= ?2 ORDER BY conversation, lane, seq";
 const LEAVE: &str = "DELETE FROM recent_places WHERE conversation > ?1 AND conversation <= ?2";
 const COUNT: &str = "SELECT '', COUNT(*) FROM recent_places";
+
+/// How long they rest where they could not be moved.
+const REST: Duration = Duration::from_secs(10);
+
+/// All go on: after a restore, for example, which entered them one by one.
+pub(super) const ALL_GO_ON: &str = "INSERT INTO places SELECT conversation, lane, seq, place FROM recent_places \
+    ORDER BY conversation, lane, seq; DELETE FROM recent_places";
 
 /// Behind every conversation's id.
 const LAST: &str = "~";
@@ -37,7 +47,9 @@ pub(super) struct Places {
     gone: Option<String>,
     /// How many are to go on by now.
     owed: u64,
-    /// They did not, once: they stay where they are, where they are found as well.
+    /// They could not, and are tried again then.
+    rests_until: Option<Instant>,
+    /// They were refused: they stay where they are, where they are found as well.
     is_given_up: bool,
 }
 
@@ -49,21 +61,23 @@ impl Places {
         places
     }
 
-    /// Lets some go on, between two groups, when there are many; the last group had so many `entries`.
+    /// Lets some go on, between two groups, when there are many; the last group, which was written, had so many `entries`.
     pub(super) fn look(&mut self, direct: &mut Direct, entries: u64) {
         self.recent += entries;
         if self.is_given_up || (self.gone.is_none() && self.recent < MANY) {
             return;
         }
-        self.owed += FOR_EACH * entries;
-        if self.owed >= SLICE
-            && let Err(error) = self.go_on(direct)
-        {
+        self.owed = (self.owed + FOR_EACH * entries).min(SLICE.1);
+        if self.owed < SLICE.0 || self.rests_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        if let Err(error) = self.go_on(direct) {
             direct.roll_back();
             self.gone = None;
+            self.rests_until = Some(Instant::now() + REST);
             // A full disk heals; rows that are refused do not, and would be refused again and again.
-            self.is_given_up = super::sqlite::is_about_data(&error);
-            tracing::error!(%error, "places of entries were not moved; the entries are where they were");
+            self.is_given_up = sqlite::is_about_data(&error);
+            tracing::error!(%error, "places of entries were not moved; the entries are found where they are");
         }
     }
 
@@ -167,11 +181,11 @@ mod tests {
         let (mut places, mut slices) = (Places::find(&mut direct), 0);
         assert_eq!(places.recent, ENTRIES);
         while count(&mut direct, "recent_places") > 0 {
-            places.look(&mut direct, SLICE / FOR_EACH);
+            places.look(&mut direct, SLICE.0 / FOR_EACH);
             slices += 1;
             assert_eq!(count(&mut direct, "found_entries"), ENTRIES, "after slice {slices}");
         }
-        assert!(slices > ENTRIES / SLICE / 2, "{slices}");
+        assert!(slices > ENTRIES / SLICE.0 / 2, "{slices}");
         assert_eq!((places.recent, count(&mut direct, "places")), (0, ENTRIES));
         // Few stay where they are.
         enter(&mut direct, &talk(&[ConversationId::generate()], 50));
@@ -187,7 +201,7 @@ mod tests {
         enter(&mut direct, &talk(&conversations, ENTRIES));
         direct.say("INSERT INTO places SELECT conversation, lane, seq, place FROM recent_places LIMIT 1").unwrap();
         let mut places = Places::find(&mut direct);
-        places.look(&mut direct, SLICE);
+        places.look(&mut direct, SLICE.0);
         assert!(places.is_given_up);
         assert_eq!(count(&mut direct, "recent_places"), ENTRIES);
         enter(&mut direct, &talk(&[ConversationId::generate()], 1));

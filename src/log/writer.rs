@@ -225,7 +225,9 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, mut own
         let mut pen = own.as_mut().map_or(Pen::Shared(&mut writer), |own| Pen::Direct(&mut own.direct));
         let failure = round.carry_out(&mut pen).await;
         if let Some(own) = &mut own {
-            own.places.look(&mut own.direct, entered);
+            if failure.is_none() {
+                own.places.look(&mut own.direct, entered);
+            }
             own.checkpoints.look(&mut own.direct);
         }
         drop(writer);
