@@ -121,12 +121,7 @@ mod tests {
         domain::Lane,
         ids::ConversationId,
         log::{
-            Log, OpenAs, Options,
-            connection::Writer,
-            engine::Engine,
-            migrate,
-            sql::{self, Bulk},
-            sqlite::Sqlite,
+            Log, OpenAs, Options, back_up, connection::Writer, engine::Engine, migrate, restore, sql, sqlite::Sqlite,
         },
         tasks::Tasks,
     };
@@ -160,10 +155,14 @@ mod tests {
         u64::try_from(direct.fetch(&text, [&Row::new()]).unwrap()[0].1).unwrap()
     }
 
-    async fn log(home: &Path) -> (Log, Tasks) {
+    fn options(home: &Path) -> Options {
         let (url, data_dir) = (Secret::new("sqlite".to_owned()), home.to_owned());
-        let (options, tasks) = (Options { url, data_dir, readers: 1, role: OpenAs::Server }, Tasks::new());
-        (Log::open(options, Clock::manual(1), &tasks).await.unwrap(), tasks)
+        Options { url, data_dir, readers: 1, role: OpenAs::Server }
+    }
+
+    async fn log(home: &Path) -> (Log, Tasks) {
+        let tasks = Tasks::new();
+        (Log::open(options(home), Clock::manual(1), &tasks).await.unwrap(), tasks)
     }
 
     async fn an_empty_log(home: &Path) -> Direct {
@@ -208,6 +207,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_restore_leaves_no_key_in_the_small_tree() {
+        let (home, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let mut direct = an_empty_log(home.path()).await;
+        enter(&mut direct, &talk(&[ConversationId::generate()], 20));
+        let file = home.path().join("backup");
+        back_up(&options(home.path()), &file, 1).await.unwrap();
+        restore(&options(other.path()), &file, 2).await.unwrap();
+        let mut restored = Sqlite::prepare(other.path()).unwrap().direct().unwrap();
+        let found = ["found_entries", "places", "recent_places"].map(|table| count(&mut restored, table));
+        assert_eq!(found, [20, 20, 0]);
+    }
+
+    #[tokio::test]
     async fn a_log_of_before_is_found_after_the_upgrade() {
         sqlx::any::install_default_drivers();
         let home = TempDir::new().unwrap();
@@ -216,9 +228,7 @@ mod tests {
         let conversations: Vec<_> = (0..3).map(|_| ConversationId::generate()).collect();
         writer.begin().await.unwrap();
         migrate::apply(&mut writer, |version| version < 5, 1).await.unwrap();
-        let columns = "conversation, lane, seq BIGINT, id, project, at_ms BIGINT, session, author_kind, author, author_name, \
-            client_key, event, body";
-        Bulk::insert("entries", columns, "").run(&mut writer, &talk(&conversations, 30)).await.unwrap();
+        sql::ENTER.run(&mut writer, &talk(&conversations, 30)).await.unwrap();
         writer.commit().await.unwrap();
         writer.close().await;
         let (log, _tasks) = log(home.path()).await;

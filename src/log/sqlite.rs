@@ -48,8 +48,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 ///
 /// `page_size` counts only while the file is empty. `synchronous = FULL` is what "acknowledged" rests on: NORMAL lost
 /// acknowledged commits in a power-cut test. `fullfsync` is the same promise on macOS. `secure_delete` zeroes what is
-/// deleted. The cache (-KiB) grows with use: 16 MiB hold the rows of some 40,000 busy conversations and where their last entries
-/// are; what is not in it is in the system's. A larger one costs: after a page of a tree was divided, COMMIT looks at all of
+/// deleted. The cache (-KiB) grows with use: 16 MiB hold the pages that some 3,000 busy conversations write to; what is
+/// not in it is in the system's. A larger one costs: after a page of a tree was divided, COMMIT looks at all of
 /// it (with 64 MiB 5 % of the CPU of a message). No memory map: through one, a failing disk is a signal that kills the
 /// process; through `read` it is an error that heals. The
 /// writer's checkpoint after 16,000 pages (64 MiB) stops the commits; [`super::checkpoints`] sees to it that it hardly ever
