@@ -108,11 +108,57 @@ fn half_of_the_pairs_are_on_one_node_and_every_node_has_as_many_of_both_sides() 
 
 #[tokio::test]
 async fn the_baseline_relays_between_pairs() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new());
-    let relays = tasks.clone();
-    tasks.spawn(async move { crate::baseline::relay_all(listener, None, &relays).await.unwrap() });
+    let tasks = Tasks::new();
+    let address = relay(&tasks).await;
     let figures = run(&Target::at(&[address], None), SHORT).await.unwrap();
     assert!(figures.get("messages_per_s").unwrap() > 100.0);
     assert!(figures.get("delivered_p50_ms").unwrap() > 0.0);
+}
+
+/// A listener that joins pairs as the baseline does.
+async fn relay(tasks: &Tasks) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, relays) = (listener.local_addr().unwrap(), tasks.clone());
+    tasks.spawn(async move { crate::baseline::relay_all(listener, None, &relays).await.unwrap() });
+    address
+}
+
+/// A peer that does this.
+async fn peer(commands: &str) -> Result<(tempfile::TempDir, Target)> {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: crate::target::Options,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, script) = (folder.path().join("plain"), folder.path().join("start.sh"));
+    std::fs::write(&plain, format!("#!/bin/sh\n{commands}\n")).unwrap();
+    // Copied by another program: what this one has written cannot be run while any child of it still has it open.
+    let copied = std::process::Command::new("install").arg("--mode=755").args([&plain, &script]).status().unwrap();
+    assert!(copied.success());
+    let line = <Line as clap::Parser>::parse_from(["load"]);
+    let target = Target::peer(&line.options, folder.path()).await?;
+    Ok((folder, target))
+}
+
+#[tokio::test]
+async fn a_peer_of_several_nodes_has_half_of_its_pairs_across_them() {
+    let tasks = Tasks::new();
+    let address = relay(&tasks).await;
+    // It has a process besides, which ends with it.
+    let commands =
+        format!("sleep 60 &\ntrap 'kill $!; exit 1' TERM\necho listening {address} {address} websocket\nwait");
+    let (_folder, target) = peer(&commands).await.unwrap();
+    let figures = run(&target, Settings { pairs: 8, ..SHORT }).await.unwrap();
+    let at = |name: &str| figures.get(name).unwrap();
+    assert!(at("same_node_delivered_p50_ms") > 0.0 && at("cross_node_delivered_p50_ms") > 0.0);
+    assert_eq!((at("not_delivered"), figures.get("same_node_ack_p50_ms")), (0.0, None));
+    assert!(target.read().unwrap().rss > 0);
+    target.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_say_where_it_listens_is_refused() {
+    let error = peer("echo listening websocket\nexec sleep 60").await.err().unwrap();
+    assert!(error.to_string().contains("did not say where"), "{error:#}");
 }

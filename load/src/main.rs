@@ -233,7 +233,7 @@ async fn compared(options: &Options, command: &Command, against: Against, by: &s
 
 /// Measures another server in the same run.
 async fn beside(figures: &mut Figures, options: &Options, command: &Command, peer: &Path) -> Result<()> {
-    let name = peer.file_name().map(|name| name.to_string_lossy().replace('.', "_")).unwrap_or_default();
+    let name = peer.file_name().map(|name| name.to_string_lossy().replace(['.', '-'], "_")).unwrap_or_default();
     let theirs = on(Target::peer(options, peer).await?, command).await;
     let theirs = theirs.with_context(|| format!("against {}", peer.display()))?;
     if let (Some(ours), Some(theirs)) = (figures.get("messages_per_s"), theirs.get("messages_per_s")) {

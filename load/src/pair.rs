@@ -276,10 +276,10 @@ impl Pair {
         Ok(Self { talk, sides })
     }
 
-    /// Two sockets of the baseline, or of another server that relays.
-    pub(crate) async fn relayed(dialer: &Dialer, talk: Arc<Talk>) -> Result<Self> {
+    /// Two sockets of the baseline, or of another server that relays: each by the dialer of its node.
+    pub(crate) async fn relayed(dialers: [&Dialer; 2], talk: Arc<Talk>) -> Result<Self> {
         let mut relays = Vec::new();
-        for own in [VISITOR, AGENT] {
+        for (own, dialer) in dialers.into_iter().enumerate() {
             let socket = dialer.dial(talk.index * 2 + own).await?;
             let mut relay = Relay::new(socket, dialer.dialect, talk.index, own);
             relay.greet(talk.index).await?;

@@ -145,6 +145,8 @@ enum Origin {
     Found(Option<u32>),
     /// It was started.
     Child(Box<Started>),
+    /// Another product's, which may have started others in its turn.
+    Peer(Box<Mutex<Child>>, u32),
     /// It was started, and what it needs.
     Cluster(Box<Cluster>),
 }
@@ -322,16 +324,24 @@ impl Target {
         let out = child.stdout.take().context("the peer has no output")?;
         let line = BufReader::new(out).lines().next_line().await?.context("the peer ended; its lines above say why")?;
         let said: Vec<&str> = line.split(' ').collect();
-        let ["listening", address, dialect] = said.as_slice() else { bail!("the peer said {line:?}") };
-        let endpoint = Endpoint { tls: false, address: address.parse()? };
-        spawn::accepts(endpoint.address, &mut child).await?;
+        let ["listening", addresses @ .., dialect] = said.as_slice() else { bail!("the peer said {line:?}") };
+        let mut endpoints = Vec::new();
+        for address in addresses {
+            let endpoint = Endpoint { tls: false, address: address.parse()? };
+            spawn::accepts(endpoint.address, &mut child).await?;
+            endpoints.push(endpoint);
+        }
+        if endpoints.is_empty() {
+            bail!("the peer did not say where it listens");
+        }
+        let pid = child.id().context("the peer has ended")?;
         Ok(Self {
-            endpoints: vec![endpoint],
+            endpoints,
             ca: None,
             sources: options.sources,
             dialect: Dialect::named(dialect)?,
             mint: None,
-            origin: Origin::child(child, None),
+            origin: Origin::Peer(Box::new(Mutex::new(child)), pid),
             folder: Some(folder),
             started_in: None,
         })
@@ -370,6 +380,7 @@ impl Target {
         match &self.origin {
             Origin::Found(pid) => procfs::read((*pid)?),
             Origin::Child(started) => procfs::read(started.pid.load(Ordering::Relaxed)),
+            Origin::Peer(_, pid) => procfs::read_family(*pid),
             Origin::Cluster(cluster) => {
                 cluster.nodes.iter().map(Node::read).reduce(|all, one| Some(all?.plus(one?)))?
             }
@@ -425,6 +436,10 @@ impl Target {
         let is_baseline = self.is_baseline();
         match self.origin {
             Origin::Found(_) => {}
+            // How another product ends is its own affair.
+            Origin::Peer(child, _) => {
+                spawn::stop(&mut *child.lock().await).await?;
+            }
             Origin::Child(started) => {
                 let status = spawn::stop(&mut *started.child.lock().await).await?;
                 // The baseline has no orderly end: its signal is its end.

@@ -110,7 +110,7 @@ async fn sit(
 ) -> Result<()> {
     let (counts, stop) = (Arc::clone(counts), tasks.clone());
     let Some(tokens) = tokens else {
-        let pair = Pair::relayed(dialer, Talk::new(index, 0, Arc::new(Meter::new()), 0)).await?;
+        let pair = Pair::relayed([dialer, dialer], Talk::new(index, 0, Arc::new(Meter::new()), 0)).await?;
         // Held until the end; the sides only listen if they are run, and the baseline does not ping.
         tasks.spawn(async move {
             stop.stopped().await;
