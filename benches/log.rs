@@ -2,8 +2,10 @@
 //! same run. `cargo bench --bench log`; `-- 10000` for another number of conversations than 1,000.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people, who see when it fails")]
 
+#[path = "cases/talk.rs"]
+mod talk;
+
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::Write as _,
     path::Path,
@@ -14,58 +16,17 @@ use std::{
 use deskbell::{
     clock::Clock,
     config::Secret,
-    domain::{Author, Conversation, Entry, Event, Key, Lane, conversation::apply},
-    ids::{ConversationId, EntryId, ProjectId, SessionId, VisitorId},
-    log::{Append, Log, NewConversation, OpenAs, Options, VisitorRecord},
+    domain::Conversation,
+    ids::ProjectId,
+    log::{Log, OpenAs, Options},
     tasks::Tasks,
 };
 use futures_util::future::join_all;
-use uuid::Uuid;
 
 /// How long each part runs.
 const PART: Duration = Duration::from_secs(5);
 /// The fixed rate, appends a second.
 const RATE: f64 = 5_000.0;
-/// The length of a message, in bytes.
-const MESSAGE_BYTES: usize = 128;
-
-/// A message to a conversation, on the state that its last one left.
-fn message(head: &Arc<Conversation>, open: Option<NewConversation>) -> Append {
-    let mut next = Conversation::clone(head);
-    let entry = Entry {
-        conversation: head.id,
-        lane: Lane::Thread,
-        seq: head.seq + 1,
-        id: EntryId::generate(),
-        at: head.at + 1,
-        session: Some(SessionId::generate()),
-        from: Author::Visitor { id: head.visitor, name: Some("Ada".to_owned()) },
-        key: Key::parse(&Uuid::now_v7().to_string()),
-        event: Event::Message { text: "x".repeat(MESSAGE_BYTES) },
-    };
-    apply(&mut next, &entry);
-    let (expected_seq, expected_desk_seq) = (head.seq, head.desk_seq);
-    Append { expected_seq, expected_desk_seq, head: Arc::new(next), entries: vec![Arc::new(entry)], open, claim: None }
-}
-
-async fn open(log: &Log, project: ProjectId) -> Arc<Conversation> {
-    let id = VisitorId::generate();
-    let visitor = VisitorRecord {
-        project,
-        id,
-        subject: None,
-        name: Some("Ada".to_owned()),
-        email: None,
-        fields: BTreeMap::new(),
-        created_at: 0,
-        seen_at: 0,
-    };
-    let head = Arc::new(Conversation::new(project, ConversationId::generate(), id, "e1".to_owned(), 0));
-    let append = message(&head, Some(NewConversation { key: Key::parse("open").unwrap(), visitor }));
-    let next = Arc::clone(&append.head);
-    log.append(append).await.unwrap();
-    next
-}
 
 /// Writes to one conversation, one append in flight, each at its time or at once; returns how long each took.
 async fn write(
@@ -80,7 +41,7 @@ async fn write(
             tokio::time::sleep_until(due.into()).await;
             due += every;
         }
-        let append = message(&head, None);
+        let append = talk::message(&head, None);
         let (next, sent) = (Arc::clone(&append.head), Instant::now());
         log.append(append).await.unwrap();
         took.push(sent.elapsed());
@@ -145,7 +106,7 @@ async fn main() {
         role: OpenAs::Server,
     };
     let log = Log::open(options, Clock::system(), &tasks).await.unwrap();
-    let heads = join_all((0..count).map(|_| open(&log, project))).await;
+    let heads = join_all((0..count).map(|_| talk::open(&log, project))).await;
     let heads = part("append: one in flight each", &log, heads, None).await;
     part("append: at a fixed rate", &log, heads, Some(RATE)).await;
     log.close().await;

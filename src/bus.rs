@@ -21,7 +21,7 @@ use metrics::Counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-pub use self::redis::Error;
+pub use self::redis::{Error, envelope};
 use crate::{
     clock::{Clock, Millis},
     config::Secret,

@@ -6,7 +6,7 @@
 //! [`Message::Missed`] once it is over.
 
 mod backoff;
-mod envelope;
+pub mod envelope;
 mod peers;
 mod publisher;
 mod shared;

@@ -32,16 +32,16 @@ const GOODBYE: u8 = b'g';
 
 /// Seals what this installation's nodes say to each other, and tells what is none of it.
 #[derive(Clone)]
-pub(super) struct Seal {
+pub struct Seal {
     mac: Hmac<Sha256>,
     node: NodeId,
     /// What the names of all channels begin with.
-    pub(super) prefix: String,
+    pub prefix: String,
 }
 
 /// What an envelope holds.
 #[derive(Debug)]
-pub(super) enum Content {
+pub enum Content {
     /// A message of another node.
     Said(Topic, Box<Message>, Option<Box<str>>),
     /// This node's own probe.
@@ -54,7 +54,7 @@ pub(super) enum Content {
 
 /// Why an envelope is skipped; the words stand in a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Skip {
+pub enum Skip {
     /// This node said it, and has heard itself.
     Own,
     /// A version that this one does not know.
@@ -66,7 +66,8 @@ pub(super) enum Skip {
 }
 
 impl Skip {
-    pub(super) const fn word(self) -> &'static str {
+    /// The word in the metric.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Own => "own",
             Self::Newer => "newer",
@@ -95,7 +96,7 @@ struct Opened {
 
 impl Seal {
     /// A seal with the installation's secret.
-    pub(super) fn new(secret: &[u8], node: NodeId) -> Option<Self> {
+    pub fn new(secret: &[u8], node: NodeId) -> Option<Self> {
         let mac = Hmac::new_from_slice(secret).ok()?;
         let digest = Sha256::new().chain_update(b"deskbell channels").chain_update(secret).finalize();
         let deployment = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
@@ -103,17 +104,12 @@ impl Seal {
     }
 
     /// The node that seals.
-    pub(super) const fn node(&self) -> NodeId {
+    pub const fn node(&self) -> NodeId {
         self.node
     }
 
     /// An envelope with a message.
-    pub(super) fn said(
-        &self,
-        topic: Topic,
-        message: &Message,
-        trace: Option<&str>,
-    ) -> Result<Vec<u8>, serde_json::Error> {
+    pub fn said(&self, topic: Topic, message: &Message, trace: Option<&str>) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = self.begun(SAID);
         serde_json::to_writer(&mut bytes, &Letter { topic, message, trace })?;
         self.sign(&mut bytes);
@@ -121,7 +117,7 @@ impl Seal {
     }
 
     /// An envelope with a probe.
-    pub(super) fn probe(&self, number: u64) -> Vec<u8> {
+    pub fn probe(&self, number: u64) -> Vec<u8> {
         let mut bytes = self.begun(PROBE);
         bytes.extend_from_slice(&number.to_be_bytes());
         self.sign(&mut bytes);
@@ -129,12 +125,12 @@ impl Seal {
     }
 
     /// An envelope that says that this node is there.
-    pub(super) fn beat(&self) -> Vec<u8> {
+    pub fn beat(&self) -> Vec<u8> {
         self.bare(BEAT)
     }
 
     /// An envelope that says that this node stops.
-    pub(super) fn goodbye(&self) -> Vec<u8> {
+    pub fn goodbye(&self) -> Vec<u8> {
         self.bare(GOODBYE)
     }
 
@@ -163,12 +159,12 @@ impl Seal {
     }
 
     /// Whether this node says that it sent it: cheap, and enough to leave it aside.
-    pub(super) fn is_own_message(&self, bytes: &[u8]) -> bool {
+    pub fn is_own_message(&self, bytes: &[u8]) -> bool {
         bytes.get(NODE..MAC) == Some(self.node.as_uuid().as_bytes().as_slice()) && bytes.get(KIND) == Some(&SAID)
     }
 
     /// Opens an envelope. Nothing of it is looked at before its seal, but the version.
-    pub(super) fn open(&self, bytes: &[u8]) -> Result<(NodeId, Content), Skip> {
+    pub fn open(&self, bytes: &[u8]) -> Result<(NodeId, Content), Skip> {
         if bytes.first().is_some_and(|version| *version != VERSION) {
             return Err(Skip::Newer);
         }
