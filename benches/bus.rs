@@ -151,6 +151,10 @@ fn micros(begun: Instant) -> i64 {
 
 #[tokio::main]
 async fn main() {
+    // A test runner asks which tests there are: none.
+    if std::env::args().any(|word| word == "--list") {
+        return;
+    }
     let folder = tempfile::TempDir::new().unwrap();
     let socket = folder.path().join("redis.sock").display().to_string();
     let mut redis = Command::new("redis-server");
