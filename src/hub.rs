@@ -5,6 +5,7 @@
 
 mod channel;
 mod checking;
+mod flusher;
 mod heads;
 mod inboxes;
 pub mod outbox;
@@ -21,6 +22,7 @@ pub use self::presence::{Member, Subject};
 use self::{
     channel::{Channel, Gap},
     checking::Checks,
+    flusher::Flusher,
     heads::Heads,
     inboxes::Inboxes,
     outbox::{Outbox, OutboxLimits, StateOf},
@@ -53,6 +55,7 @@ pub struct Hub {
     checks: Checks,
     inboxes: Inboxes,
     viewers: Viewers,
+    flusher: Arc<Flusher>,
     /// Who may read the log to fill a hole: after an outage all listeners may have one.
     repairs: Semaphore,
     log: Log,
@@ -107,6 +110,7 @@ impl Hub {
             checks: Checks::default(),
             inboxes: Inboxes::default(),
             viewers: Viewers::default(),
+            flusher: Flusher::start(&tasks),
             repairs: Semaphore::new(REPAIRS),
             log,
             bus,
@@ -130,6 +134,7 @@ impl Hub {
             subject: arrival.subject,
             address: arrival.address,
             outbox: Outbox::new(arrival.limits),
+            flusher: Arc::clone(&self.flusher),
             topics: Mutex::default(),
             opened: Mutex::new(Some(BTreeSet::new())),
         });
@@ -328,7 +333,7 @@ impl Hub {
         let frame: Utf8Bytes = ServerFrame::Notice(notice).encode().into();
         if let Some(channel) = self.presence.channel(topic) {
             for member in channel.lock().members() {
-                member.outbox.push(frame.clone());
+                member.push(frame.clone());
             }
         }
     }
@@ -373,7 +378,7 @@ impl Hub {
         let presence = server::Presence::Agents { agents: AgentCount { online } };
         let frame: Utf8Bytes = ServerFrame::Presence(presence).encode().into();
         for member in self.presence.members(|member| member.project == project && !member.is_agent()) {
-            member.outbox.set(StateOf::Presence(None), frame.clone());
+            member.set(StateOf::Presence(None), frame.clone());
         }
     }
 
@@ -408,7 +413,7 @@ impl Hub {
             }
             let mut last = gap.last;
             for entry in &entries {
-                gap.member.outbox.push(encode_entry(entry, &epoch));
+                gap.member.push(encode_entry(entry, &epoch));
                 last = entry.seq;
             }
             hub.go_on(&gap.member, lane, &epoch, last);

@@ -1,7 +1,8 @@
 //! Deskbell: the live-chat server that a company runs itself.
 //!
 //! The way down: [`edge`] takes a socket, [`session`] reads its commands, [`desk`] decides them with [`domain`], appends to the
-//! [`log`] and publishes on the [`bus`]. The way up: the [`hub`] hears the bus and fills outboxes, which sessions write out.
+//! [`log`] and publishes on the [`bus`]. The way up: the [`hub`] hears the bus and fills outboxes; sessions, or
+//! while they sleep its flusher, write them out.
 //! The two ways meet only in the bus. [`server`] starts and stops all of it; [`cli`] is what a person types.
 //!
 //! - Nothing is acknowledged or published that is not committed.

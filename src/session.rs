@@ -1,4 +1,5 @@
-//! One socket's life: greeted, served, closed. One task owns the socket; nothing else writes to it.
+//! One socket's life: greeted, served, closed. One task owns the socket; while it sleeps, what is put out for it may be written by
+//! the hub ([`stream`]).
 //!
 //! A session that has said `connect` consumes itself to become an identified one; the code for commands can't be reached
 //! before. Commands of one session are carried out one after the other, in the order sent. What is being written when the
@@ -12,6 +13,7 @@ mod meter;
 mod pace;
 mod serving;
 mod socket;
+pub mod stream;
 mod work;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -27,6 +29,7 @@ use self::{
     greeting::{Greeted, Greeting, Turned},
     serving::{Serving, may_not_go_on},
     socket::{Ending, Inbound, Socket},
+    stream::Stream,
 };
 use crate::{
     clock::Clock,
@@ -76,7 +79,7 @@ pub struct Peer {
 /// several times as much as an idle session needs, is gone with this one.
 pub async fn run<S>(context: Arc<Context>, (stream, leftover): (S, Bytes), peer: Peer, seat: impl Send + 'static)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Stream,
 {
     let Ok(mut socket) = Socket::new(stream, leftover, &context.limits).await else { return };
     let greeted = tokio::select! {
@@ -84,15 +87,19 @@ where
         () = context.drain.cancelled() => Err(Ending::Code(CloseCode::Draining)),
         greeted = greet(&context, &peer, &mut socket) => greeted,
     };
-    match greeted {
+    let serving = match greeted {
         Ok(greeted) => {
-            let serving = Serving::begin(&context, greeted);
-            context.tasks.spawn(serve(serving, socket, seat));
+            socket.share(&greeted.person.stay);
+            Serving::begin(&context, greeted, &mut socket)
         }
         Err(ending) => {
             tracing::debug!(reason = ending.reason(), address = %peer.address, "a socket ended before it was a session");
-            close(socket, ending).await;
+            Err(ending)
         }
+    };
+    match serving {
+        Ok(serving) => context.tasks.spawn(serve(serving, socket, seat)),
+        Err(ending) => close(socket, ending).await,
     }
 }
 
@@ -143,7 +150,7 @@ where
         Ok(greeted) => greeted,
         Err(Turned { error, ending }) => {
             if let Some(error) = error {
-                socket.put(Some(error.encode().into()), [])?;
+                socket.put([error.encode().into()])?;
                 socket.written().await?;
             }
             return Err(ending);
@@ -152,7 +159,7 @@ where
     if !greeted.reply.is_empty() {
         let ttl_ms = greeted.person.claims.expires_at() - context.clock.now();
         let token_ends = Instant::now() + Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0));
-        socket.put(Some(greeted.reply.clone()), [])?;
+        socket.put([greeted.reply.clone()])?;
         tokio::select! {
             biased;
             written = socket.written() => written?,
@@ -182,9 +189,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpStream;
-
-    use super::*;
+    use super::{stream::Plain, *};
 
     fn size_of_future<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
         size_of::<F>()
@@ -193,7 +198,7 @@ mod tests {
     /// Twice it had grown to several times that because something was added that happens seldom.
     #[test]
     fn an_idle_session_needs_little_room() {
-        let size = size_of_future(serve::<TcpStream, ()>);
-        assert!(size <= 1_280, "{size}");
+        let size = size_of_future(serve::<Plain, ()>);
+        assert!(size <= 1_152, "{size}");
     }
 }

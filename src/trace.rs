@@ -107,6 +107,30 @@ pub fn start(config: &Config, node: NodeId, tasks: &Tasks) -> Result<(), Error> 
 #[must_use]
 pub struct Span(Option<Box<Context>>);
 
+/// Spans that end together. Mostly there are none, and it is a pointer.
+#[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "every session has two of these")]
+pub struct Spans(Option<Box<Vec<Span>>>);
+
+impl Spans {
+    /// One more, if it is recorded.
+    pub fn push(&mut self, span: Span) {
+        if span.is_some() {
+            self.0.get_or_insert_default().push(span);
+        }
+    }
+
+    /// All of `others`, too.
+    pub fn extend(&mut self, others: Self) {
+        others.0.into_iter().flat_map(|spans| *spans).for_each(|span| self.push(span));
+    }
+
+    /// What they stand for went wrong.
+    pub fn fail(&self, word: &'static str) {
+        self.0.iter().flat_map(|spans| spans.iter()).for_each(|span| span.fail(word));
+    }
+}
+
 /// While it is held, what this thread does belongs to a span.
 #[must_use]
 pub struct Entered(#[expect(dead_code, reason = "held for its end")] Option<ContextGuard>);

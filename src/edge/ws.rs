@@ -16,7 +16,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Edge, Peer, limits::Seat, origins, problem::Problem};
-use crate::{protocol::SUBPROTOCOL, session};
+use crate::{
+    protocol::SUBPROTOCOL,
+    session::{self, stream::Plain},
+};
 
 /// A connection that turns into a WebSocket.
 #[utoipa::path(get, path = "/v1/ws", tag = "socket", responses(
@@ -130,7 +133,7 @@ fn serve(edge: &Arc<Edge>, upgrade: OnUpgrade, peer: session::Peer, seat: Seat) 
         let Ok(upgraded) = upgrade.await else { return };
         match bare(upgraded) {
             Some(Bare::Plain(Parts { io, read_buf, .. })) => {
-                session::run(sessions, (io.into_inner(), read_buf), peer, seat).await;
+                session::run(sessions, (Plain::from(io.into_inner()), read_buf), peer, seat).await;
             }
             Some(Bare::Tls(parts)) => {
                 let Parts { io, read_buf, .. } = *parts;

@@ -111,7 +111,7 @@ impl Channel {
     /// Brings the newest value of a state to everyone but `except`.
     pub(super) fn set(&self, of: StateOf, frame: &Utf8Bytes, except: impl Fn(&Member) -> bool) {
         for listener in self.listeners.iter().filter(|listener| !except(&listener.member)) {
-            listener.member.outbox.set(of, frame.clone());
+            listener.member.set(of, frame.clone());
         }
     }
 
@@ -149,7 +149,7 @@ impl Listener {
         match &mut self.place {
             Place::At(last) if seq == *last + 1 => {
                 *last = seq;
-                self.member.outbox.push(frame.clone());
+                self.member.push(frame.clone());
                 None
             }
             Place::At(last) if seq <= *last => None,

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    hub::outbox::{Outbox, OutboxLimits},
+    hub::{
+        flusher::Flusher,
+        outbox::{Outbox, OutboxLimits},
+    },
     ids::{ProjectId, SessionId, VisitorId},
 };
 
@@ -18,6 +21,7 @@ fn member(number: u64) -> Arc<Member> {
         subject: Subject::Visitor(VisitorId::generate()),
         address: Ipv4Addr::LOCALHOST.into(),
         outbox: Outbox::new(OutboxLimits { frames: 10_000, bytes: 1_000_000, bytes_limit: "outbox_visitor_bytes" }),
+        flusher: Arc::<Flusher>::default(),
         topics: parking_lot::Mutex::default(),
         opened: parking_lot::Mutex::default(),
     })
@@ -96,7 +100,7 @@ proptest! {
             for gap in channel.deliver(seq, &frame(seq)) {
                 // Repair reads the log up to what is there: everything before the one that just came.
                 for missed in gap.last + 1..seq {
-                    member.outbox.push(frame(missed));
+                    member.push(frame(missed));
                 }
                 prop_assert!(channel.go_on(1, seq - 1).is_none());
             }
@@ -152,7 +156,7 @@ impl Listening {
         let Some((from, Some(answer))) = self.reading else { return };
         self.reading = None;
         for seq in from + 1..=answer {
-            self.member.outbox.push(frame(seq));
+            self.member.push(frame(seq));
         }
         let gap = self.channel.go_on(1, answer);
         self.asks(gap.into_iter().collect());

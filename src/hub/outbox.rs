@@ -4,6 +4,9 @@
 //! consumer, because nothing may be dropped silently. *States* (typing, presence, a place in line) are worth only their
 //! newest value: a newer one takes the place of an older one, and they go first.
 
+pub mod joining;
+mod wire;
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -14,10 +17,11 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
+use self::wire::Wire;
 use crate::{
     protocol::close::CloseCode,
     telemetry::refused,
-    trace::{Part, Span},
+    trace::{Part, Span, Spans},
 };
 
 /// How much a session may be behind.
@@ -30,6 +34,9 @@ pub struct OutboxLimits {
     /// The name of the limit that `bytes` comes from.
     pub bytes_limit: &'static str,
 }
+
+/// What is more than this the session's task writes itself, as fast as its client reads.
+const FLUSHED_BYTES: usize = 64 * 1_024;
 
 /// What a state is the newest value of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +78,27 @@ impl StateOf {
     }
 }
 
-/// The queue of one session. Filled by the hub, emptied by the session's task.
+/// The queue of one session. Filled by the hub; emptied by the session's task, or while that sleeps by the flusher, where
+/// there is a wire.
 #[derive(Debug)]
 pub struct Outbox {
     shelves: Mutex<Shelves>,
     limits: OutboxLimits,
+    /// The socket, if others than the session's task may write to it. Locked before the shelves, from the taking of
+    /// what is on them to its writing: what is taken first is written first.
+    wire: Mutex<Option<Box<Wire>>>,
+}
+
+/// Who is to write what is put out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// The session's task, which is at work or waits for its socket: it looks here before it sleeps.
+    #[default]
+    Task,
+    /// The session's task sleeps, and has written everything.
+    Sleeps,
+    /// The flusher, which was called.
+    Flusher,
 }
 
 /// Allocates nothing until something is put on it.
@@ -86,9 +109,18 @@ struct Shelves {
     bytes: usize,
     ending: Option<CloseCode>,
     /// Of the frames, those that belong to a trace.
-    delivering: Vec<Span>,
+    delivering: Spans,
     /// The session's task, while it waits for something of this. It is one task, so there is room for one.
     waiting: Option<Waker>,
+    /// Of the frames, those that are answers, which come first.
+    answers: usize,
+    stage: Stage,
+    /// It stands in the flusher's line.
+    is_called: bool,
+    /// There is a wire.
+    has_wire: bool,
+    /// The system did not take all that the flusher wrote: the session's task waits for it.
+    has_rest: bool,
 }
 
 /// What [`Outbox::take`] gives: states first, then frames in order.
@@ -101,21 +133,24 @@ pub struct Batch {
     /// The session is to be closed, after this batch.
     pub ending: Option<CloseCode>,
     /// What is recorded of frames that belong to a trace; ends when they are written.
-    pub delivering: Vec<Span>,
+    pub delivering: Spans,
+    /// Something of before is still to be written.
+    pub has_rest: bool,
 }
 
 impl Outbox {
     /// An empty one.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { shelves: Mutex::default(), limits }
+        Self { shelves: Mutex::default(), limits, wire: Mutex::default() }
     }
 
-    /// Puts a frame at the end. When it does not fit, the session is over: 4002, it resumes from the log.
-    pub fn push(&self, frame: Utf8Bytes) {
+    /// Puts a frame at the end. When it does not fit, the session is over: 4002, it resumes from the log. True when the flusher
+    /// is to be called.
+    pub fn push(&self, frame: Utf8Bytes) -> bool {
         let delivery = Span::part(Part::Delivery);
         let mut shelves = self.shelves.lock();
         if shelves.ending.is_some() {
-            return;
+            return false;
         }
         if let Some(limit) = shelves.overflow(&frame, self.limits) {
             refused(limit);
@@ -123,23 +158,22 @@ impl Outbox {
         } else {
             shelves.bytes += frame.len();
             shelves.frames.push_back(frame);
-            if delivery.is_some() {
-                shelves.delivering.push(delivery);
-            }
+            shelves.delivering.push(delivery);
         }
-        wake(shelves);
+        call(shelves)
     }
 
     /// Puts the newest value of a state in the place of an older one: of two nodes' words the older may come last. When typing or presence does not fit, it is dropped.
-    /// When another state does not fit, the session is over: without a head an agent would not see a chat.
-    pub fn set(&self, of: StateOf, frame: Utf8Bytes) {
+    /// When another state does not fit, the session is over: without a head an agent would not see a chat. True when the flusher
+    /// is to be called.
+    pub fn set(&self, of: StateOf, frame: Utf8Bytes) -> bool {
         let mut shelves = self.shelves.lock();
         if shelves.ending.is_some() {
-            return;
+            return false;
         }
         if let Some(position) = shelves.states.iter().position(|(known, _)| known.what() == of.what()) {
             if shelves.states.get(position).is_some_and(|(known, _)| known.reach() > of.reach()) {
-                return;
+                return false;
             }
             let (_, old) = shelves.states.swap_remove(position);
             shelves.bytes -= old.len();
@@ -156,7 +190,39 @@ impl Outbox {
                 shelves.end(CloseCode::SlowConsumer);
             }
         }
-        wake(shelves);
+        call(shelves)
+    }
+
+    /// For the session's task: puts an answer before what the hub put out, and behind earlier answers. It counts against no
+    /// limit: who asked waits for it.
+    pub fn answer(&self, frame: Utf8Bytes, answered: Span) {
+        let mut shelves = self.shelves.lock();
+        if shelves.ending.is_some_and(CloseCode::shuts_out) {
+            return;
+        }
+        let place = shelves.answers;
+        shelves.bytes += frame.len();
+        shelves.frames.insert(place, frame);
+        shelves.answers += 1;
+        shelves.delivering.push(answered);
+    }
+
+    /// For the session's task, when it has written all that it has: leaves what is here to the flusher, if that can write it. False when
+    /// it can't.
+    pub(super) fn leave(&self, call: impl FnOnce()) -> bool {
+        let mut shelves = self.shelves.lock();
+        if !shelves.has_wire || shelves.has_rest || shelves.ending.is_some() || shelves.bytes > FLUSHED_BYTES {
+            return false;
+        }
+        if !shelves.holds_something() {
+            return true;
+        }
+        shelves.stage = Stage::Flusher;
+        if shelves.is_called() {
+            drop(shelves);
+            call();
+        }
+        true
     }
 
     /// Ends the session with `code`. The first ending counts, but for one that shuts out: who reads slowly is shut out, too.
@@ -173,21 +239,35 @@ impl Outbox {
         poll_fn(|context| self.poll(context, |shelves| shelves.ending.filter(|code| code.shuts_out()))).await
     }
 
-    /// Returns when there is something to take. Cancel-safe.
+    /// Returns when there is something to take. Cancel-safe. Whoever waits for this has written everything that it has; when
+    /// it goes on for another reason, it says so with [`Outbox::rouse`] before it writes.
     pub async fn ready(&self) {
-        poll_fn(|context| self.poll(context, |shelves| shelves.holds_something().then_some(()))).await;
+        poll_fn(|context| {
+            self.poll(context, |shelves| {
+                if shelves.stage == Stage::Flusher && shelves.ending.is_none() {
+                    return None;
+                }
+                let found = shelves.holds_something();
+                shelves.stage = if !found && shelves.has_wire { Stage::Sleeps } else { Stage::Task };
+                found.then_some(())
+            })
+        })
+        .await;
     }
 
     /// The session's task is at work and comes back to [`Outbox::ready`] or [`Outbox::take`] before it sleeps: until then it
-    /// need not be woken, least of all by itself.
-    pub fn rouse(&self) {
-        self.shelves.lock().waiting = None;
+    /// need not be woken, least of all by itself, and nobody else writes. True when there is something to take.
+    pub fn rouse(&self) -> bool {
+        let mut shelves = self.shelves.lock();
+        shelves.waiting = None;
+        shelves.stage = Stage::Task;
+        shelves.holds_something()
     }
 
     /// What `found` finds; if nothing, the task is woken by the next change.
-    fn poll<T>(&self, context: &Context<'_>, found: impl FnOnce(&Shelves) -> Option<T>) -> Poll<T> {
+    fn poll<T>(&self, context: &Context<'_>, found: impl FnOnce(&mut Shelves) -> Option<T>) -> Poll<T> {
         let mut shelves = self.shelves.lock();
-        if let Some(found) = found(&shelves) {
+        if let Some(found) = found(&mut shelves) {
             return Poll::Ready(found);
         }
         match &mut shelves.waiting {
@@ -200,13 +280,8 @@ impl Outbox {
     /// Takes everything, and gives the memory back: an idle session keeps none.
     pub fn take(&self) -> Batch {
         let mut shelves = self.shelves.lock();
-        shelves.bytes = 0;
-        Batch {
-            states: std::mem::take(&mut shelves.states),
-            frames: std::mem::take(&mut shelves.frames),
-            ending: shelves.ending,
-            delivering: std::mem::take(&mut shelves.delivering),
-        }
+        shelves.stage = Stage::Task;
+        shelves.take()
     }
 
     /// Bytes that wait.
@@ -215,8 +290,23 @@ impl Outbox {
     }
 }
 
+/// Calls who is to write what was put on the shelves. True when that is the flusher, and it was not called yet.
+fn call(mut shelves: MutexGuard<'_, Shelves>) -> bool {
+    match shelves.stage {
+        Stage::Sleeps | Stage::Flusher if shelves.ending.is_none() => {
+            shelves.stage = Stage::Flusher;
+            shelves.is_called()
+        }
+        _ => {
+            wake(shelves);
+            false
+        }
+    }
+}
+
 /// Wakes the session's task, with the shelves let go.
 fn wake(mut shelves: MutexGuard<'_, Shelves>) {
+    shelves.stage = Stage::Task;
     let waiting = shelves.waiting.take();
     drop(shelves);
     if let Some(waiting) = waiting {
@@ -226,7 +316,23 @@ fn wake(mut shelves: MutexGuard<'_, Shelves>) {
 
 impl Shelves {
     fn holds_something(&self) -> bool {
-        self.ending.is_some() || !self.states.is_empty() || !self.frames.is_empty()
+        self.ending.is_some() || self.has_rest || !self.states.is_empty() || !self.frames.is_empty()
+    }
+
+    /// Notes that the flusher is called; true when it was not before.
+    const fn is_called(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_called, true)
+    }
+
+    fn take(&mut self) -> Batch {
+        (self.bytes, self.answers) = (0, 0);
+        Batch {
+            states: std::mem::take(&mut self.states),
+            frames: std::mem::take(&mut self.frames),
+            ending: self.ending,
+            delivering: std::mem::take(&mut self.delivering),
+            has_rest: std::mem::take(&mut self.has_rest),
+        }
     }
 
     /// The limit that one more frame would break.
@@ -247,77 +353,13 @@ impl Shelves {
             metrics::counter!("deskbell_slow_consumers_total").increment(1);
         }
         self.ending = Some(code);
-        self.frames = VecDeque::new();
+        (self.frames, self.answers) = (VecDeque::new(), 0);
         self.states = Vec::new();
-        self.delivering = Vec::new();
+        self.delivering = Spans::default();
         self.bytes = 0;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outbox() -> Outbox {
-        Outbox::new(OutboxLimits { frames: 3, bytes: 100, bytes_limit: "outbox_visitor_bytes" })
-    }
-
-    #[test]
-    fn a_frame_that_does_not_fit_ends_the_session() {
-        let by_count = outbox();
-        for _ in 0..4 {
-            by_count.push("x".into());
-        }
-        assert_eq!(by_count.take().ending, Some(CloseCode::SlowConsumer));
-        let by_bytes = outbox();
-        by_bytes.push("x".repeat(60).into());
-        by_bytes.push("x".repeat(60).into());
-        let batch = by_bytes.take();
-        assert_eq!((batch.ending, batch.frames.len()), (Some(CloseCode::SlowConsumer), 0));
-    }
-
-    #[test]
-    fn of_a_state_only_the_newest_is_kept() {
-        let outbox = outbox();
-        let of = StateOf::Queue(Uuid::nil());
-        outbox.set(of, "old".into());
-        outbox.set(of, "new".into());
-        let batch = outbox.take();
-        assert_eq!(batch.states, vec![(of, "new".into())]);
-        assert_eq!(outbox.bytes(), 0);
-    }
-
-    #[test]
-    fn of_a_state_with_an_order_the_furthest_is_kept_whichever_comes_last() {
-        let (outbox, id) = (outbox(), Uuid::nil());
-        for (seq, desk_seq) in [(2, 1), (3, 0), (2, 2)] {
-            outbox.set(StateOf::Head(id, (seq, desk_seq)), seq.to_string().into());
-        }
-        for seq in [1, 3, 2] {
-            outbox.set(StateOf::Read(id, id, seq), seq.to_string().into());
-        }
-        let states: Vec<_> = outbox.take().states.into_iter().map(|(_, frame)| frame.as_str().to_owned()).collect();
-        assert_eq!(states, ["3", "3"]);
-    }
-
-    #[test]
-    fn typing_that_does_not_fit_is_dropped_but_a_head_is_not() {
-        let outbox = outbox();
-        outbox.push("x".repeat(99).into());
-        outbox.set(StateOf::Typing(Uuid::nil(), Uuid::nil()), "typing".into());
-        assert_eq!(outbox.take().ending, None);
-        outbox.push("x".repeat(99).into());
-        outbox.set(StateOf::Head(Uuid::nil(), (1, 0)), "head".into());
-        assert_eq!(outbox.take().ending, Some(CloseCode::SlowConsumer));
-    }
-
-    #[test]
-    fn the_first_ending_counts_and_nothing_follows_it() {
-        let outbox = outbox();
-        outbox.end(CloseCode::Unauthorized);
-        outbox.end(CloseCode::Draining);
-        outbox.push("late".into());
-        let batch = outbox.take();
-        assert_eq!((batch.ending, batch.frames.len()), (Some(CloseCode::Unauthorized), 0));
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

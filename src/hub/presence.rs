@@ -15,7 +15,13 @@ use std::{
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-use super::{channel::Channel, outbox::Outbox};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::{
+    channel::Channel,
+    flusher::Flusher,
+    outbox::{Outbox, StateOf},
+};
 use crate::{
     bus::Topic,
     domain::{AgentRef, Who},
@@ -46,6 +52,8 @@ pub struct Member {
     pub address: IpAddr,
     /// What waits to be written to it.
     pub outbox: Outbox,
+    /// Who writes it while the session's task sleeps.
+    pub(super) flusher: Arc<Flusher>,
     /// What it listens to, so that it can be taken out of everything at its end.
     pub(super) topics: Mutex<Vec<Topic>>,
     /// While its `connect` is being answered: conversations of its own that were said to be new meanwhile. Nobody else may
@@ -54,6 +62,26 @@ pub struct Member {
 }
 
 impl Member {
+    /// Brings it a frame: [`Outbox::push`].
+    pub(super) fn push(self: &Arc<Self>, frame: Utf8Bytes) {
+        if self.outbox.push(frame) {
+            self.flusher.call(self);
+        }
+    }
+
+    /// Brings it the newest value of a state: [`Outbox::set`].
+    pub(super) fn set(self: &Arc<Self>, of: StateOf, frame: Utf8Bytes) {
+        if self.outbox.set(of, frame) {
+            self.flusher.call(self);
+        }
+    }
+
+    /// For the session's task, when it has written all that it has: leaves what is in the outbox to the flusher. False when the
+    /// task has to write it.
+    pub fn leave(self: &Arc<Self>) -> bool {
+        self.outbox.leave(|| self.flusher.call(self))
+    }
+
     /// Whether it may see the desk lane.
     pub const fn is_agent(&self) -> bool {
         matches!(self.subject, Subject::Agent(_))

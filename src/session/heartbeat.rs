@@ -9,8 +9,8 @@ use crate::{clock::Millis, config::Limits, protocol::TOKEN_WARNING_MS};
 /// A session's deadlines.
 #[derive(Debug)]
 pub(super) struct Heartbeat {
-    ping_after: Duration,
-    pong_within: Duration,
+    ping_after_ms: u32,
+    pong_within_ms: u32,
     /// When the server last sent anything.
     sent_at: Instant,
     /// When the ping went out that was not answered yet.
@@ -36,8 +36,8 @@ impl Heartbeat {
     /// Deadlines of a session whose token holds for another `token_ttl_ms`.
     pub(super) fn new(limits: &Limits, token_ttl_ms: Millis, now: Instant) -> Self {
         Self {
-            ping_after: Duration::from_millis(limits.ping_after_ms),
-            pong_within: Duration::from_millis(limits.pong_within_ms),
+            ping_after_ms: u32::try_from(limits.ping_after_ms).unwrap_or(u32::MAX),
+            pong_within_ms: u32::try_from(limits.pong_within_ms).unwrap_or(u32::MAX),
             sent_at: now,
             pinged_at: None,
             token_ends: now + millis(token_ttl_ms),
@@ -51,9 +51,9 @@ impl Heartbeat {
         self.warned = false;
     }
 
-    /// Something was sent.
+    /// Something was sent then.
     pub(super) fn sent(&mut self, now: Instant) {
-        self.sent_at = now;
+        self.sent_at = self.sent_at.max(now);
     }
 
     /// Something came from the client: it is alive.
@@ -63,7 +63,7 @@ impl Heartbeat {
 
     /// When to look again.
     pub(super) fn next(&self) -> Instant {
-        let beat = self.pinged_at.map_or(self.sent_at + self.ping_after, |pinged| pinged + self.pong_within);
+        let beat = self.pinged_at.map_or_else(|| self.silent_until(), |pinged| self.answered_by(pinged));
         beat.min(if self.warned { self.token_ends } else { self.warning() })
     }
 
@@ -77,8 +77,8 @@ impl Heartbeat {
             return Some(Due::Warn);
         }
         match self.pinged_at {
-            Some(pinged) if now >= pinged + self.pong_within => Some(Due::NoPong),
-            None if now >= self.sent_at + self.ping_after => {
+            Some(pinged) if now >= self.answered_by(pinged) => Some(Due::NoPong),
+            None if now >= self.silent_until() => {
                 self.pinged_at = Some(now);
                 Some(Due::Ping)
             }
@@ -94,6 +94,14 @@ impl Heartbeat {
     /// How long the token still holds.
     pub(super) fn token_left_ms(&self, now: Instant) -> Millis {
         Millis::try_from(self.token_ends.duration_since(now).as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    fn silent_until(&self) -> Instant {
+        self.sent_at + Duration::from_millis(self.ping_after_ms.into())
+    }
+
+    fn answered_by(&self, pinged: Instant) -> Instant {
+        pinged + Duration::from_millis(self.pong_within_ms.into())
     }
 
     fn warning(&self) -> Instant {

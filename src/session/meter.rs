@@ -39,6 +39,10 @@ impl<S> Meter<S> {
         Self { stream, frames }
     }
 
+    pub(super) const fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// The same count over bytes that were read before the meter was there.
     pub(super) fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.frames.advance(bytes)

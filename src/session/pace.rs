@@ -18,10 +18,8 @@ pub(super) struct Pace {
     writes: Bucket,
     reads: Bucket,
     refused: u32,
-    refusals: u32,
     controls: u32,
     controls_since: Instant,
-    most_controls: u32,
 }
 
 /// The answer to one command.
@@ -38,10 +36,15 @@ pub(super) enum Verdict {
     Exhausted,
 }
 
-#[derive(Debug)]
-struct Bucket {
+/// How fast a bucket fills, and how much it holds. Not kept in it: each session has two.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
     per_second: u32,
     burst: u32,
+}
+
+#[derive(Debug)]
+struct Bucket {
     /// Thousandths of a permit.
     level: u64,
     at: Instant,
@@ -49,22 +52,19 @@ struct Bucket {
 
 impl Pace {
     pub(super) fn new(limits: &Limits, now: Instant) -> Self {
-        let (rate, burst) = (limits.writes_per_second, limits.write_burst);
         Self {
-            writes: Bucket::full(rate, burst, now),
-            reads: Bucket::full(rate.saturating_mul(READS_PER_WRITE), burst.saturating_mul(READS_PER_WRITE), now),
+            writes: Bucket::full(Rate::of(limits, true), now),
+            reads: Bucket::full(Rate::of(limits, false), now),
             refused: 0,
-            refusals: limits.refusals_in_a_row,
             controls: 0,
             controls_since: now,
-            most_controls: limits.control_frames_per_10s,
         }
     }
 
     /// Whether a command, which `writes` or only reads, may be carried out now.
-    pub(super) fn ask(&mut self, writes: bool, now: Instant) -> Verdict {
+    pub(super) fn ask(&mut self, limits: &Limits, writes: bool, now: Instant) -> Verdict {
         let bucket = if writes { &mut self.writes } else { &mut self.reads };
-        match bucket.take(now) {
+        match bucket.take(Rate::of(limits, writes), now) {
             Ok(()) => {
                 self.refused = 0;
                 Verdict::Granted
@@ -72,7 +72,7 @@ impl Pace {
             Err(retry_ms) => {
                 refused("writes_per_second");
                 self.refused += 1;
-                if self.refused < self.refusals {
+                if self.refused < limits.refusals_in_a_row {
                     return Verdict::Refused { retry_ms };
                 }
                 refused("refusals_in_a_row");
@@ -82,35 +82,44 @@ impl Pace {
     }
 
     /// Counts a ping or pong of the WebSocket protocol; false when there were too many.
-    pub(super) fn control(&mut self, now: Instant) -> bool {
+    pub(super) fn control(&mut self, limits: &Limits, now: Instant) -> bool {
         if now.duration_since(self.controls_since) > CONTROL_WINDOW {
             self.controls = 0;
             self.controls_since = now;
         }
         self.controls += 1;
-        if self.controls > self.most_controls {
+        let is_granted = self.controls <= limits.control_frames_per_10s;
+        if !is_granted {
             refused("control_frames_per_10s");
         }
-        self.controls <= self.most_controls
+        is_granted
+    }
+}
+
+impl Rate {
+    fn of(limits: &Limits, writes: bool) -> Self {
+        let times = if writes { 1 } else { READS_PER_WRITE };
+        let [per_second, burst] = [limits.writes_per_second, limits.write_burst].map(|per| per.saturating_mul(times));
+        Self { per_second, burst }
     }
 }
 
 impl Bucket {
-    fn full(per_second: u32, burst: u32, now: Instant) -> Self {
-        Self { per_second, burst, level: u64::from(burst) * 1_000, at: now }
+    fn full(rate: Rate, now: Instant) -> Self {
+        Self { level: u64::from(rate.burst) * 1_000, at: now }
     }
 
-    fn take(&mut self, now: Instant) -> Result<(), u64> {
+    fn take(&mut self, rate: Rate, now: Instant) -> Result<(), u64> {
         let passed = u64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(u64::MAX);
-        let gained = passed.saturating_mul(self.per_second.into());
-        self.level = self.level.saturating_add(gained).min(u64::from(self.burst) * 1_000);
+        let gained = passed.saturating_mul(rate.per_second.into());
+        self.level = self.level.saturating_add(gained).min(u64::from(rate.burst) * 1_000);
         // Only what was credited: the rest of a millisecond counts the next time.
         self.at += Duration::from_millis(passed);
         if self.level >= 1_000 {
             self.level -= 1_000;
             return Ok(());
         }
-        Err((1_000 - self.level).div_ceil(u64::from(self.per_second.max(1))))
+        Err((1_000 - self.level).div_ceil(u64::from(rate.per_second.max(1))))
     }
 }
 
@@ -139,14 +148,14 @@ mod tests {
         let (limits, start) = (Limits::default(), Instant::now());
         let mut pace = Pace::new(&limits, start);
         for _ in 0..limits.write_burst {
-            assert_eq!(pace.ask(true, start), Verdict::Granted);
+            assert_eq!(pace.ask(&limits, true, start), Verdict::Granted);
         }
-        assert_eq!(pace.ask(true, start), Verdict::Refused { retry_ms: 100 });
-        assert_eq!(pace.ask(true, start + Duration::from_millis(100)), Verdict::Granted);
+        assert_eq!(pace.ask(&limits, true, start), Verdict::Refused { retry_ms: 100 });
+        assert_eq!(pace.ask(&limits, true, start + Duration::from_millis(100)), Verdict::Granted);
         for _ in 1..limits.refusals_in_a_row {
-            assert!(matches!(pace.ask(true, start + Duration::from_millis(100)), Verdict::Refused { .. }));
+            assert!(matches!(pace.ask(&limits, true, start + Duration::from_millis(100)), Verdict::Refused { .. }));
         }
-        assert_eq!(pace.ask(true, start + Duration::from_millis(100)), Verdict::Exhausted);
+        assert_eq!(pace.ask(&limits, true, start + Duration::from_millis(100)), Verdict::Exhausted);
     }
 
     #[test]
@@ -154,9 +163,9 @@ mod tests {
         let (limits, start) = (Limits::default(), Instant::now());
         let mut pace = Pace::new(&limits, start);
         for _ in 0..limits.control_frames_per_10s {
-            assert!(pace.control(start));
+            assert!(pace.control(&limits, start));
         }
-        assert!(!pace.control(start));
-        assert!(pace.control(start + Duration::from_secs(11)));
+        assert!(!pace.control(&limits, start));
+        assert!(pace.control(&limits, start + Duration::from_secs(11)));
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     },
     telemetry::{hot, refused},
     tokens::Claims,
-    trace::{Part, Span},
+    trace::{Part, Span, Spans},
 };
 
 /// Commands that may wait behind the one being carried out; then the socket is not read until there is room.
@@ -56,13 +56,10 @@ pub(super) struct Serving {
     current: Option<Current>,
     /// When this session ends because the node is being stopped.
     drained_at: Option<Instant>,
-    /// Commands that came in the same frame as `connect`.
-    along: Vec<Utf8Bytes>,
     /// It ends, once what was put out is written.
     ends_with: Option<CloseCode>,
-    /// What is recorded of the command that was answered and of what was put out, until that is written.
-    answered: Span,
-    delivering: Vec<Span>,
+    /// What is recorded of what was put out, until that is written.
+    delivering: Spans,
     begun: Instant,
 }
 
@@ -101,12 +98,15 @@ impl Waits<'_, '_> {
 }
 
 impl Serving {
-    /// Takes over from the greeting: what was subscribed goes on.
-    pub(super) fn begin(context: &Arc<Context>, greeted: Greeted) -> Self {
+    /// Takes over from the greeting: what was subscribed goes on, and commands that came in the same frame as `connect` stand in line.
+    pub(super) fn begin<S>(context: &Arc<Context>, greeted: Greeted, socket: &mut Socket<S>) -> Result<Self, Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let Greeted { person, lanes, rest, reply: _ } = greeted;
         let now = Instant::now();
         let ttl = person.claims.expires_at() - context.clock.now();
-        let serving = Self {
+        let mut serving = Self {
             context: Arc::clone(context),
             person: Arc::new(person),
             pace: Pace::new(&context.limits, now),
@@ -114,14 +114,13 @@ impl Serving {
             waiting: VecDeque::new(),
             current: None,
             drained_at: None,
-            along: rest,
             ends_with: None,
-            answered: Span::default(),
-            delivering: Vec::new(),
+            delivering: Spans::default(),
             begun: now,
         };
         serving.go_on(&lanes);
-        serving
+        let taken = serving.take_lines(socket, rest.iter().map(Utf8Bytes::as_str));
+        taken.inspect_err(|ending| serving.tell_end(*ending)).map(|()| serving)
     }
 
     /// Serves until there is a reason to end.
@@ -129,11 +128,6 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let along = std::mem::take(&mut self.along);
-        if let Err(ending) = self.take_lines(socket, along.iter().map(Utf8Bytes::as_str)) {
-            return ending;
-        }
-        drop(along);
         // At once, also where nothing is to be written: the socket lets go of the task that greeted, which stays in memory for
         // as long as something could wake it.
         if let Err(ending) = self.write(socket).await {
@@ -173,18 +167,18 @@ impl Serving {
             outcome = current(&mut self.current, &self.person.stay.outbox), if self.current.is_some() => {
                 self.answer(socket, outcome)?;
             }
-            () = self.person.stay.outbox.ready() => self.deliver(socket, None)?,
+            () = self.person.stay.outbox.ready() => self.deliver(socket)?,
             () = &mut waits.timer => self.beat(socket)?,
             inbound = socket.receive(), if self.waiting.len() < BACKLOG => self.take_in(socket, inbound?)?,
         }
         if socket.is_unwritten() {
             let written = self.write(socket).await;
             if written.is_err() {
-                self.delivering.iter().for_each(|delivery| delivery.fail("not_written"));
+                self.delivering.fail("not_written");
             }
             written?;
         }
-        (self.answered, self.delivering) = (Span::default(), Vec::new());
+        self.delivering = Spans::default();
         self.ends_with.map_or(Ok(()), |code| Err(Ending::Code(code)))
     }
 
@@ -225,7 +219,7 @@ impl Serving {
     {
         let current = self.current.take();
         let (id, arrived) = current.as_ref().map_or((None, None), |current| (current.id, current.arrived));
-        self.answered = current.map(|current| current.edge).unwrap_or_default();
+        let answered = current.map(|current| current.edge).unwrap_or_default();
         if let Some(arrived) = arrived {
             hot::ACCEPT_TO_ACK.record(arrived.elapsed());
         }
@@ -239,28 +233,37 @@ impl Serving {
                 (answer(Reply::Refreshed(refreshed)), Vec::new())
             }
             Outcome::Error(error) => {
-                self.answered.fail(error.code.as_str());
+                answered.fail(error.code.as_str());
                 (Some(ServerFrame::Error(Error { id, ..error })), Vec::new())
             }
             Outcome::End(code) => return Err(Ending::Code(code)),
         };
-        self.deliver(socket, frame.map(|frame| frame.encode().into()))?;
+        let stay = &self.person.stay;
+        if let Some(frame) = frame {
+            stay.outbox.answer(frame.encode().into(), answered);
+        }
+        if socket.is_unwritten() || !stay.leave() {
+            self.deliver(socket)?;
+        }
         self.go_on(&lanes);
         Ok(())
     }
 
-    /// Puts an answer out, if there is one, and behind it what the hub put out.
-    fn deliver<S>(&mut self, socket: &mut Socket<S>, answer: Option<Utf8Bytes>) -> Result<(), Ending>
+    /// Takes what is put out to the socket.
+    fn deliver<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let batch = self.person.stay.outbox.take();
+        if batch.has_rest {
+            socket.has_rest();
+        }
         if let Some(code) = batch.ending.filter(|code| code.shuts_out()) {
             return Err(Ending::Code(code));
         }
         (self.ends_with, self.delivering) = (batch.ending, batch.delivering);
         let states = batch.states.into_iter().map(|(_, frame)| frame);
-        socket.put(answer, states.chain(batch.frames))
+        socket.put(states.chain(batch.frames))
     }
 
     /// Writes what was put out, as long as the session may go on: who does not read is cut off as soon as who does.
@@ -284,6 +287,11 @@ impl Serving {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let now = Instant::now();
+        let outbox = &self.person.stay.outbox;
+        outbox.rouse();
+        if let Some(at) = outbox.flushed_at() {
+            self.heartbeat.sent(at);
+        }
         if self.drained_at.is_some_and(|at| now >= at) {
             return Err(Ending::Code(CloseCode::Draining));
         }
@@ -313,9 +321,13 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        if self.person.stay.outbox.rouse() {
+            // What was put out before the client asked comes before what it is told now.
+            self.deliver(socket)?;
+        }
         self.heartbeat.heard();
         match inbound {
-            Inbound::Control if self.pace.control(Instant::now()) => Ok(()),
+            Inbound::Control if self.pace.control(&self.context.limits, Instant::now()) => Ok(()),
             Inbound::Control => Err(Ending::Code(CloseCode::RateLimited)),
             Inbound::Text(frame) => {
                 let lines = ClientFrame::lines(&frame).map_err(|_| Ending::Code(CloseCode::BadProtocol))?;
@@ -353,7 +365,7 @@ impl Serving {
             Err(ParseError::Malformed) => return Err(Ending::Code(CloseCode::BadProtocol)),
             Err(ParseError::UnknownType { id, .. } | ParseError::BadRequest { id, .. }) => (*id, false),
         };
-        match self.pace.ask(writes, Instant::now()) {
+        match self.pace.ask(&self.context.limits, writes, Instant::now()) {
             Verdict::Granted => {}
             Verdict::Refused { retry_ms } => {
                 let message = format!("{} writes a second at most", self.context.limits.writes_per_second);
@@ -382,7 +394,7 @@ impl Serving {
 }
 
 fn put<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, frame: &ServerFrame) -> Result<(), Ending> {
-    socket.put(Some(frame.encode().into()), [])
+    socket.put([frame.encode().into()])
 }
 
 /// Waits until the client has taken what was put out, if the session may go on for so long.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -22,11 +23,15 @@ use tokio_tungstenite::{
     },
 };
 
-use super::meter::{Meter, TOO_MANY_FRAGMENTS};
+use super::{
+    meter::{Meter, TOO_MANY_FRAGMENTS},
+    stream::Stream,
+};
 use crate::{
     config::Limits,
+    hub::{Member, outbox::joining::Joining},
     protocol::{
-        MAX_BATCH, MAX_OUTBOUND_BYTES,
+        MAX_OUTBOUND_BYTES,
         close::{BAD_UTF8, CloseCode, MESSAGE_TOO_BIG, PROTOCOL_ERROR},
     },
     telemetry::{hot, refused},
@@ -39,8 +44,6 @@ const READ_BUFFER: usize = 512;
 const WRITE_BUFFER: usize = 4 * 1_024;
 /// Most bytes that wait in the library: the largest frame and its neighbours. Its default has no end.
 const MAX_WRITE_BUFFER: usize = MAX_OUTBOUND_BYTES + 64 * 1_024;
-/// Up to this size, small frames are joined into one batch: a browser wakes once instead of sixteen times.
-const JOIN_BYTES: usize = 16 * 1_024;
 /// How long the client has to take the closing frame.
 const LINGER: Duration = Duration::from_secs(1);
 /// What is read and thrown away meanwhile, so that the system does not reset the connection before the client read why.
@@ -114,6 +117,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(Self { stream, write_timeout, waiting: VecDeque::new(), is_unwritten: false })
     }
 
+    /// Lets what is put out for `member` be written by others, too, where that can be.
+    pub(super) fn share(&mut self, member: &Arc<Member>)
+    where
+        S: Stream,
+    {
+        self.stream.get_mut().get_mut().share(member);
+    }
+
+    /// Something is to be written that is not in here.
+    pub(super) const fn has_rest(&mut self) {
+        self.is_unwritten = true;
+    }
+
     /// The next frame, or why there is none. Cancel-safe.
     pub(super) async fn receive(&mut self) -> Result<Inbound, Ending> {
         match self.stream.next().await {
@@ -129,23 +145,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Puts an answer in, if there is one, in a frame of its own, then `frames`, small neighbours joined. Nothing is waited
-    /// for: they are written by the next [`Socket::poll_written`].
-    pub(super) fn put(
-        &mut self,
-        answer: Option<Utf8Bytes>,
-        frames: impl IntoIterator<Item = Utf8Bytes>,
-    ) -> Result<(), Ending> {
-        if let Some(answer) = answer {
-            self.put_frame(answer)?;
-        }
-        let mut batch = Batch::default();
+    /// Puts `frames` in, small neighbours joined. Nothing is waited for: they are written by the next
+    /// [`Socket::poll_written`].
+    pub(super) fn put(&mut self, frames: impl IntoIterator<Item = Utf8Bytes>) -> Result<(), Ending> {
+        let mut joining = Joining::default();
         for frame in frames {
-            if let Some(full) = batch.add(frame) {
+            if let Some(full) = joining.add(frame) {
                 self.put_frame(full)?;
             }
         }
-        batch.end().map_or(Ok(()), |last| self.put_frame(last))
+        joining.end().map_or(Ok(()), |last| self.put_frame(last))
     }
 
     fn put_frame(&mut self, frame: Utf8Bytes) -> Result<(), Ending> {
@@ -241,76 +250,5 @@ fn ending_of(error: &Error) -> Ending {
             Ending::Code(CloseCode::BadProtocol)
         }
         _ => Ending::Gone,
-    }
-}
-
-/// Frames being joined into one.
-#[derive(Default)]
-struct Batch {
-    first: Option<Utf8Bytes>,
-    joined: String,
-    objects: usize,
-}
-
-impl Batch {
-    /// Adds a frame; returns the batch before it when it does not fit in.
-    fn add(&mut self, frame: Utf8Bytes) -> Option<Utf8Bytes> {
-        let fits = self.objects < MAX_BATCH && self.bytes() + frame.len() < JOIN_BYTES;
-        let full = if fits { None } else { self.end() };
-        match self.first.take() {
-            None if self.joined.is_empty() => self.first = Some(frame),
-            first => {
-                for text in first.iter().chain([&frame]) {
-                    if !self.joined.is_empty() {
-                        self.joined.push('\n');
-                    }
-                    self.joined.push_str(text.as_str());
-                }
-            }
-        }
-        self.objects += 1;
-        full
-    }
-
-    fn bytes(&self) -> usize {
-        self.first.as_ref().map_or(self.joined.len(), |first| first.len())
-    }
-
-    /// A single frame goes out as it is, shared with the other sessions.
-    fn end(&mut self) -> Option<Utf8Bytes> {
-        self.objects = 0;
-        let joined = std::mem::take(&mut self.joined);
-        self.first.take().or_else(|| (!joined.is_empty()).then(|| joined.into()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn batches(frames: Vec<String>) -> Vec<String> {
-        let mut batch = Batch::default();
-        let mut out: Vec<_> = frames.into_iter().filter_map(|frame| batch.add(frame.into())).collect();
-        out.extend(batch.end());
-        out.iter().map(|frame| frame.as_str().to_owned()).collect()
-    }
-
-    #[test]
-    fn small_frames_are_joined_in_order_sixteen_at_most() {
-        let frames: Vec<_> = (0..40).map(|n| n.to_string()).collect();
-        let out = batches(frames.clone());
-        assert_eq!(out.len(), 3);
-        assert_eq!(out.join("\n").split('\n').collect::<Vec<_>>(), frames);
-    }
-
-    #[test]
-    fn a_large_frame_stays_alone() {
-        let out = batches(vec!["a".to_owned(), "x".repeat(JOIN_BYTES), "b".to_owned(), "c".to_owned()]);
-        assert_eq!(out.iter().map(String::len).collect::<Vec<_>>(), vec![1, JOIN_BYTES, 3]);
-    }
-
-    #[test]
-    fn nothing_is_nothing() {
-        assert!(batches(Vec::new()).is_empty());
     }
 }

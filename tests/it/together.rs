@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Request, SHOP, Server, Setup, message, seqs_of};
+use crate::support::{Client, Request, SHOP, Server, Setup, Stream, entries_of, message, seqs_of};
 
 /// Sends `count` messages, then hears everything up to entry `last`.
 async fn talks(mut client: Client, chat: &str, name: &str, count: u64, last: u64) -> Vec<Value> {
@@ -120,4 +120,38 @@ async fn a_message_of_any_script_comes_out_as_it_went_in() {
     }
     visitor.says(&chat, "\u{202e}fdp.exe").await;
     assert_eq!(agent.hears_event("message").await["body"]["text"], "fdp.exe", "no text pretends to be another");
+}
+
+/// A plain connection is written by two of the server's parts in turn, whichever comes first; its client must not notice.
+#[tokio::test]
+async fn who_reads_late_and_asks_meanwhile_gets_all_in_order() {
+    let mut setup = Setup::new();
+    setup.limit("writes_per_second", 100_000).limit("write_burst", 100_000).limit("refusals_in_a_row", 100_000);
+    setup.limit("outbox_frames", 65_536).limit("outbox_agent_bytes", 67_108_864);
+    let server = setup.start().await;
+    let mut visitor = server.visitor().await;
+    let chat = visitor.rings("Hello").await;
+    let account = server.hire("Grace").await;
+    let stream = Stream::dial_narrow(server.address).await.unwrap();
+    let mut agent = Client::over(stream, server.address, None).await.unwrap();
+    agent.connect(&account.token, json!([])).await;
+    agent.watches(&chat).await;
+    let mut asked = Vec::new();
+    for n in 0..600 {
+        // Now and then nothing waits for a moment, and there is something to write by either part.
+        let last = visitor.says(&chat, &"x".repeat(if n % 7 == 0 { 8_000 } else { 50 })).await;
+        if n % 3 == 0 {
+            asked.push(agent.say(json!({"type": "read", "conversation": chat, "seq": 1})).await);
+        }
+        if n % 150 == 149 {
+            agent.find("the last", |it| it["type"] == "entry" && it["lane"] != "desk" && it["seq"] == last).await;
+        }
+    }
+    for id in &asked {
+        agent.answer(*id).await;
+    }
+    let heard = agent.heard().await;
+    let found: Vec<_> = entries_of(&heard, "message").into_iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+    assert!(found.is_sorted_by(|one, next| one < next), "{found:?}");
+    assert_eq!(found.len(), 600 - 4, "all but those that were waited for: {found:?}");
 }

@@ -1,0 +1,103 @@
+//! What a session runs over: a plain connection, to which the hub may write while the session's task sleeps, or one with TLS,
+//! to which only the task can.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+use tokio_rustls::server::TlsStream;
+
+use crate::hub::Member;
+
+/// A connection after its WebSocket handshake.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Lets what is put out for `member` be written by others, too, if that can be.
+    fn share(&mut self, member: &Arc<Member>);
+}
+
+impl Stream for Box<TlsStream<TcpStream>> {
+    /// What is written has to be encrypted in its turn.
+    fn share(&mut self, _: &Arc<Member>) {}
+}
+
+/// What the simulation has for a connection.
+#[cfg(feature = "fault-injection")]
+impl Stream for tokio::io::DuplexStream {
+    fn share(&mut self, _: &Arc<Member>) {}
+}
+
+/// A connection without TLS.
+#[derive(Debug)]
+pub struct Plain {
+    read: OwnedReadHalf,
+    write: Write,
+}
+
+#[derive(Debug)]
+enum Write {
+    Own(OwnedWriteHalf),
+    /// By way of the member's outbox.
+    Shared(Arc<Member>),
+}
+
+impl From<TcpStream> for Plain {
+    fn from(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self { read, write: Write::Own(write) }
+    }
+}
+
+impl Stream for Plain {
+    fn share(&mut self, member: &Arc<Member>) {
+        if let Write::Own(half) = std::mem::replace(&mut self.write, Write::Shared(Arc::clone(member))) {
+            member.outbox.attach(half);
+        }
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        if let Write::Shared(member) = &self.write {
+            member.outbox.detach();
+        }
+    }
+}
+
+impl AsyncRead for Plain {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().read).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Plain {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().write {
+            Write::Own(half) => Pin::new(half).poll_write(context, bytes),
+            Write::Shared(member) => member.outbox.poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().write {
+            Write::Own(half) => Pin::new(half).poll_flush(context),
+            Write::Shared(member) => member.outbox.poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().write {
+            Write::Own(half) => Pin::new(half).poll_shutdown(context),
+            Write::Shared(member) => member.outbox.poll_shutdown(context),
+        }
+    }
+}
