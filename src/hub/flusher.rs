@@ -12,6 +12,9 @@ use crate::tasks::Tasks;
 /// After so many sessions others have a turn: a write takes some microseconds.
 const AT_ONCE: usize = 32;
 
+/// Multiplied with this, numbers in sequence have no pattern in their upper half: 2^64 over the golden ratio.
+const STREW: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// Whose outbox is to be written out. One line for each of the runtime's threads; a session is always in the same.
 #[derive(Debug, Default)]
 pub(super) struct Flusher {
@@ -43,7 +46,9 @@ impl Flusher {
 
     /// Has the member's outbox written out soon.
     pub(super) fn call(&self, member: &Arc<Member>) {
-        let turn = usize::try_from(member.number).unwrap_or(0) % self.lines.len().max(1);
+        // Strewn: where visitors and agents come by turns, all agents would stand in every other line.
+        let strewn = usize::try_from(member.number.wrapping_mul(STREW) >> 32).unwrap_or(0);
+        let turn = strewn % self.lines.len().max(1);
         let Some(line) = self.lines.get(turn) else { return };
         let mut members = line.members.lock();
         members.push(Arc::clone(member));

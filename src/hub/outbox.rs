@@ -84,8 +84,8 @@ impl StateOf {
 pub struct Outbox {
     shelves: Mutex<Shelves>,
     limits: OutboxLimits,
-    /// The socket, if others than the session's task may write to it. Locked before the shelves, from the taking of
-    /// what is on them to its writing: what is taken first is written first.
+    /// The socket, if others than the session's task may write to it. The flusher locks it before the shelves, from the taking of
+    /// what is on them to its writing; the task says that it is at work before it takes, and writes behind what the flusher took.
     wire: Mutex<Option<Box<Wire>>>,
 }
 
@@ -112,8 +112,9 @@ struct Shelves {
     delivering: Spans,
     /// The session's task, while it waits for something of this. It is one task, so there is room for one.
     waiting: Option<Waker>,
-    /// Of the frames, those that are answers, which come first.
+    /// Of the frames, those that are answers, which come first; and of the bytes.
     answers: usize,
+    answer_bytes: usize,
     stage: Stage,
     /// It stands in the flusher's line.
     is_called: bool,
@@ -123,19 +124,36 @@ struct Shelves {
     has_rest: bool,
 }
 
-/// What [`Outbox::take`] gives: states first, then frames in order.
+/// What [`Outbox::take`] gives.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The newest value of each state.
     pub states: Vec<(StateOf, Utf8Bytes)>,
-    /// What happened, in order.
+    /// Answers, then what happened, in order.
     pub frames: VecDeque<Utf8Bytes>,
+    /// How many of the frames are answers.
+    pub answers: usize,
     /// The session is to be closed, after this batch.
     pub ending: Option<CloseCode>,
     /// What is recorded of frames that belong to a trace; ends when they are written.
     pub delivering: Spans,
     /// Something of before is still to be written.
     pub has_rest: bool,
+}
+
+impl Batch {
+    /// What is to be written: answers first, since what follows may be newer than they are; then states, then what happened.
+    pub fn in_order(&mut self) -> impl Iterator<Item = Utf8Bytes> + use<> {
+        let (mut states, mut answers) = (std::mem::take(&mut self.states).into_iter(), self.answers);
+        let mut frames = std::mem::take(&mut self.frames).into_iter();
+        std::iter::from_fn(move || {
+            if answers > 0 {
+                answers -= 1;
+                return frames.next();
+            }
+            states.next().map(|(_, frame)| frame).or_else(|| frames.next())
+        })
+    }
 }
 
 impl Outbox {
@@ -202,6 +220,7 @@ impl Outbox {
         }
         let place = shelves.answers;
         shelves.bytes += frame.len();
+        shelves.answer_bytes += frame.len();
         shelves.frames.insert(place, frame);
         shelves.answers += 1;
         shelves.delivering.push(answered);
@@ -325,10 +344,11 @@ impl Shelves {
     }
 
     fn take(&mut self) -> Batch {
-        (self.bytes, self.answers) = (0, 0);
+        (self.bytes, self.answer_bytes) = (0, 0);
         Batch {
             states: std::mem::take(&mut self.states),
             frames: std::mem::take(&mut self.frames),
+            answers: std::mem::take(&mut self.answers),
             ending: self.ending,
             delivering: std::mem::take(&mut self.delivering),
             has_rest: std::mem::take(&mut self.has_rest),
@@ -338,9 +358,9 @@ impl Shelves {
     /// The limit that one more frame would break.
     fn overflow(&self, frame: &Utf8Bytes, limits: OutboxLimits) -> Option<&'static str> {
         // States don't count here: a burst of heads of many conversations is no backlog, and their bytes count below.
-        if self.frames.len() >= limits.frames {
+        if self.frames.len() - self.answers >= limits.frames {
             Some("outbox_frames")
-        } else if self.bytes + frame.len() > limits.bytes {
+        } else if self.bytes - self.answer_bytes + frame.len() > limits.bytes {
             Some(limits.bytes_limit)
         } else {
             None
@@ -353,7 +373,7 @@ impl Shelves {
             metrics::counter!("deskbell_slow_consumers_total").increment(1);
         }
         self.ending = Some(code);
-        (self.frames, self.answers) = (VecDeque::new(), 0);
+        (self.frames, self.answers, self.answer_bytes) = (VecDeque::new(), 0, 0);
         self.states = Vec::new();
         self.delivering = Spans::default();
         self.bytes = 0;

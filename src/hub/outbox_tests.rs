@@ -86,6 +86,32 @@ fn answers_come_first_and_in_order() {
     assert_eq!(texts(outbox.take().frames), ["answer 3", "entry 3"]);
 }
 
+#[test]
+fn states_come_behind_answers_which_may_be_older() {
+    let outbox = outbox();
+    outbox.push("entry".into());
+    outbox.set(StateOf::Queue(Uuid::nil()), "queue".into());
+    outbox.answer("answer".into(), Span::default());
+    assert_eq!(texts(outbox.take().in_order()), ["answer", "queue", "entry"]);
+}
+
+#[test]
+fn answers_count_against_no_limit() {
+    let outbox = outbox();
+    for _ in 0..3 {
+        outbox.answer("x".repeat(200).into(), Span::default());
+    }
+    for text in ["1", "2", "3"] {
+        outbox.push(text.into());
+    }
+    let batch = outbox.take();
+    assert_eq!((batch.ending, batch.answers, batch.frames.len()), (None, 3, 6));
+    for _ in 0..4 {
+        outbox.push("x".into());
+    }
+    assert_eq!(outbox.take().ending, Some(CloseCode::SlowConsumer));
+}
+
 fn texts(frames: impl IntoIterator<Item = Utf8Bytes>) -> Vec<String> {
     frames.into_iter().map(|frame| frame.as_str().to_owned()).collect()
 }
@@ -157,6 +183,15 @@ async fn answers_are_left_to_the_flusher_unless_they_are_much() {
 }
 
 #[tokio::test]
+async fn much_is_left_to_the_task_which_waits_for_its_client() {
+    let (outbox, client) = wired().await;
+    assert!(sleeps(&outbox) && outbox.push("x".repeat(FLUSHED_BYTES).into()) && !outbox.push("x".into()));
+    outbox.write_out(&mut Vec::new());
+    assert!(!sleeps(&outbox) && client.try_read(&mut [0; 9]).is_err());
+    assert_eq!(outbox.take().frames.len(), 2);
+}
+
+#[tokio::test]
 async fn what_the_system_does_not_take_the_task_writes_before_all_else() {
     let (outbox, mut client) = wired().await;
     let filler = "x".repeat(50_000);
@@ -180,7 +215,6 @@ async fn what_the_system_does_not_take_the_task_writes_before_all_else() {
         assert_eq!(reads(&mut client, 6).await, b"behind");
     };
     tokio::join!(all, async {
-        poll_fn(|wake| outbox.poll_flush(wake)).await.unwrap();
         assert_eq!(poll_fn(|wake| outbox.poll_write(wake, b"behind")).await.unwrap(), 6);
     });
 }

@@ -139,6 +139,10 @@ impl Serving {
         let mut waits = Waits { drained, timer };
         loop {
             if let Err(ending) = self.step(socket, &mut waits).await {
+                // From here on nobody else writes; what waited for the flusher, answers above all, goes before the closing frame.
+                if self.person.stay.outbox.rouse() && ending != Ending::Gone {
+                    self.deliver(socket).ok();
+                }
                 return ending;
             }
         }
@@ -254,16 +258,16 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let batch = self.person.stay.outbox.take();
+        let mut batch = self.person.stay.outbox.take();
         if batch.has_rest {
             socket.has_rest();
         }
         if let Some(code) = batch.ending.filter(|code| code.shuts_out()) {
             return Err(Ending::Code(code));
         }
+        let frames = batch.in_order();
         (self.ends_with, self.delivering) = (batch.ending, batch.delivering);
-        let states = batch.states.into_iter().map(|(_, frame)| frame);
-        socket.put(states.chain(batch.frames))
+        socket.put(frames)
     }
 
     /// Writes what was put out, as long as the session may go on: who does not read is cut off as soon as who does.

@@ -155,3 +155,21 @@ async fn who_reads_late_and_asks_meanwhile_gets_all_in_order() {
     assert!(found.is_sorted_by(|one, next| one < next), "{found:?}");
     assert_eq!(found.len(), 600 - 4, "all but those that were waited for: {found:?}");
 }
+
+#[tokio::test]
+async fn what_was_answered_comes_before_the_end_that_follows_in_the_same_breath() {
+    let server = Server::start().await;
+    for _ in 0..5 {
+        let mut visitor = server.visitor().await;
+        let chat = visitor.rings("Hello").await;
+        let mut send = message(&chat, "the last words");
+        send["id"] = json!(77);
+        visitor.send_frame(&format!("{send}\n{}", json!({"type": "connect", "id": 78, "token": "again"}))).await;
+        let (frames, code) = visitor.listens_to_the_end().await;
+        assert_eq!(code, 4500);
+        assert!(
+            frames.iter().any(|it| it["type"] == "ok" && it["id"] == 77),
+            "it is stored, and nobody said so: {frames:?}"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{io::AsyncWrite as _, net::tcp::OwnedWriteHalf, time::Instant};
 
-use super::{Outbox, Stage, joining, wake};
+use super::{FLUSHED_BYTES, Outbox, Stage, joining, wake};
 
 /// A write half, and what of the flusher's bytes the system has not taken yet: they go before any others.
 #[derive(Debug)]
@@ -134,12 +134,13 @@ impl Outbox {
         if shelves.stage != Stage::Flusher {
             return;
         }
-        let Some(wire) = wire.as_mut().filter(|wire| wire.is_free()) else { return wake(shelves) };
+        let is_little = shelves.bytes <= FLUSHED_BYTES;
+        let Some(wire) = wire.as_mut().filter(|wire| is_little && wire.is_free()) else { return wake(shelves) };
         shelves.stage = Stage::Sleeps;
-        let batch = shelves.take();
+        let mut batch = shelves.take();
         drop(shelves);
         bytes.clear();
-        joining::encode(batch.states.into_iter().map(|(_, frame)| frame).chain(batch.frames), bytes);
+        joining::encode(batch.in_order(), bytes);
         if !wire.write_now(bytes) {
             let mut shelves = self.shelves.lock();
             shelves.has_rest = true;
