@@ -13,7 +13,7 @@ use crate::{
     pair::WRITERS,
 };
 
-/// What is looked for in frames, made ready once: the search of the standard library took a tenth of a run of `fanout`.
+/// What is looked for in frames, made ready once: the search of the standard library took nearly a tenth of the CPU of a `fanout`.
 struct Names {
     r#type: Finder<'static>,
     id: Finder<'static>,

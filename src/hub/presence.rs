@@ -14,7 +14,6 @@ use std::{
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{
