@@ -1,25 +1,27 @@
 //! How fast a session may ask: token buckets, and what happens to who does not slow down.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use crate::{config::Limits, protocol::client::Command, telemetry::refused};
+use crate::{
+    clock::Millis,
+    config::Limits,
+    protocol::client::Command,
+    rate::{Bucket, Rate},
+    telemetry::refused,
+};
 
 /// Reads are cheaper than writes and a console opens with many at once: five to one.
 const READS_PER_WRITE: u32 = 5;
 
 /// The window in which control frames are counted.
-const CONTROL_WINDOW: Duration = Duration::from_secs(10);
+const CONTROL_WINDOW_MS: Millis = 10_000;
 
 /// A session's budgets.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     writes: Bucket,
     reads: Bucket,
-    refused: u32,
+    controls_since: Millis,
     controls: u32,
-    controls_since: Instant,
+    refused: u32,
 }
 
 /// The answer to one command.
@@ -36,56 +38,28 @@ pub(super) enum Verdict {
     Exhausted,
 }
 
-/// How fast a bucket fills, and how much it holds. Not kept in it: each session has two.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    per_second: u32,
-    burst: u32,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    /// Thousandths of a permit.
-    level: u64,
-    at: Instant,
-}
-
 impl Pace {
-    pub(super) fn new(limits: &Limits, now: Instant) -> Self {
-        Self {
-            writes: Bucket::full(Rate::of(limits, true), now),
-            reads: Bucket::full(Rate::of(limits, false), now),
-            refused: 0,
-            controls: 0,
-            controls_since: now,
+    /// Whether a command, which `writes` or only reads, may be carried out now, by [`crate::clock::Clock::ticks`].
+    pub(super) fn ask(&mut self, limits: &Limits, writes: bool, now: Millis) -> Verdict {
+        let (bucket, times) = if writes { (&mut self.writes, 1) } else { (&mut self.reads, READS_PER_WRITE) };
+        let [per_second, burst] = [limits.writes_per_second, limits.write_burst].map(|per| per.saturating_mul(times));
+        let Err(retry_ms) = bucket.take(Rate::new(per_second, 1_000, burst), now) else {
+            self.refused = 0;
+            return Verdict::Granted;
+        };
+        refused("writes_per_second");
+        self.refused += 1;
+        if self.refused < limits.refusals_in_a_row {
+            return Verdict::Refused { retry_ms: retry_ms.unsigned_abs() };
         }
-    }
-
-    /// Whether a command, which `writes` or only reads, may be carried out now.
-    pub(super) fn ask(&mut self, limits: &Limits, writes: bool, now: Instant) -> Verdict {
-        let bucket = if writes { &mut self.writes } else { &mut self.reads };
-        match bucket.take(Rate::of(limits, writes), now) {
-            Ok(()) => {
-                self.refused = 0;
-                Verdict::Granted
-            }
-            Err(retry_ms) => {
-                refused("writes_per_second");
-                self.refused += 1;
-                if self.refused < limits.refusals_in_a_row {
-                    return Verdict::Refused { retry_ms };
-                }
-                refused("refusals_in_a_row");
-                Verdict::Exhausted
-            }
-        }
+        refused("refusals_in_a_row");
+        Verdict::Exhausted
     }
 
     /// Counts a ping or pong of the WebSocket protocol; false when there were too many.
-    pub(super) fn control(&mut self, limits: &Limits, now: Instant) -> bool {
-        if now.duration_since(self.controls_since) > CONTROL_WINDOW {
-            self.controls = 0;
-            self.controls_since = now;
+    pub(super) fn control(&mut self, limits: &Limits, now: Millis) -> bool {
+        if now - self.controls_since > CONTROL_WINDOW_MS {
+            (self.controls, self.controls_since) = (0, now);
         }
         self.controls += 1;
         let is_granted = self.controls <= limits.control_frames_per_10s;
@@ -93,33 +67,6 @@ impl Pace {
             refused("control_frames_per_10s");
         }
         is_granted
-    }
-}
-
-impl Rate {
-    fn of(limits: &Limits, writes: bool) -> Self {
-        let times = if writes { 1 } else { READS_PER_WRITE };
-        let [per_second, burst] = [limits.writes_per_second, limits.write_burst].map(|per| per.saturating_mul(times));
-        Self { per_second, burst }
-    }
-}
-
-impl Bucket {
-    fn full(rate: Rate, now: Instant) -> Self {
-        Self { level: u64::from(rate.burst) * 1_000, at: now }
-    }
-
-    fn take(&mut self, rate: Rate, now: Instant) -> Result<(), u64> {
-        let passed = u64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(u64::MAX);
-        let gained = passed.saturating_mul(rate.per_second.into());
-        self.level = self.level.saturating_add(gained).min(u64::from(rate.burst) * 1_000);
-        // Only what was credited: the rest of a millisecond counts the next time.
-        self.at += Duration::from_millis(passed);
-        if self.level >= 1_000 {
-            self.level -= 1_000;
-            return Ok(());
-        }
-        Err((1_000 - self.level).div_ceil(u64::from(rate.per_second.max(1))))
     }
 }
 
@@ -145,27 +92,26 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate_then_the_end() {
-        let (limits, start) = (Limits::default(), Instant::now());
-        let mut pace = Pace::new(&limits, start);
+        let (limits, mut pace, start) = (Limits::default(), Pace::default(), 60_000);
         for _ in 0..limits.write_burst {
             assert_eq!(pace.ask(&limits, true, start), Verdict::Granted);
         }
         assert_eq!(pace.ask(&limits, true, start), Verdict::Refused { retry_ms: 100 });
-        assert_eq!(pace.ask(&limits, true, start + Duration::from_millis(100)), Verdict::Granted);
+        assert_eq!(pace.ask(&limits, false, start), Verdict::Granted, "reads have a budget of their own");
+        assert_eq!(pace.ask(&limits, true, start + 100), Verdict::Granted);
         for _ in 1..limits.refusals_in_a_row {
-            assert!(matches!(pace.ask(&limits, true, start + Duration::from_millis(100)), Verdict::Refused { .. }));
+            assert!(matches!(pace.ask(&limits, true, start + 100), Verdict::Refused { .. }));
         }
-        assert_eq!(pace.ask(&limits, true, start + Duration::from_millis(100)), Verdict::Exhausted);
+        assert_eq!(pace.ask(&limits, true, start + 100), Verdict::Exhausted);
     }
 
     #[test]
     fn control_frames_have_a_window() {
-        let (limits, start) = (Limits::default(), Instant::now());
-        let mut pace = Pace::new(&limits, start);
+        let (limits, mut pace, start) = (Limits::default(), Pace::default(), 60_000);
         for _ in 0..limits.control_frames_per_10s {
             assert!(pace.control(&limits, start));
         }
         assert!(!pace.control(&limits, start));
-        assert!(pace.control(&limits, start + Duration::from_secs(11)));
+        assert!(pace.control(&limits, start + 11_000));
     }
 }

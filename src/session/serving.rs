@@ -109,7 +109,7 @@ impl Serving {
         let mut serving = Self {
             context: Arc::clone(context),
             person: Arc::new(person),
-            pace: Pace::new(&context.limits, now),
+            pace: Pace::default(),
             heartbeat: Heartbeat::new(&context.limits, ttl, now),
             waiting: VecDeque::new(),
             current: None,
@@ -331,7 +331,7 @@ impl Serving {
         }
         self.heartbeat.heard();
         match inbound {
-            Inbound::Control if self.pace.control(&self.context.limits, Instant::now()) => Ok(()),
+            Inbound::Control if self.pace.control(&self.context.limits, self.context.clock.ticks()) => Ok(()),
             Inbound::Control => Err(Ending::Code(CloseCode::RateLimited)),
             Inbound::Text(frame) => {
                 let lines = ClientFrame::lines(&frame).map_err(|_| Ending::Code(CloseCode::BadProtocol))?;
@@ -369,7 +369,7 @@ impl Serving {
             Err(ParseError::Malformed) => return Err(Ending::Code(CloseCode::BadProtocol)),
             Err(ParseError::UnknownType { id, .. } | ParseError::BadRequest { id, .. }) => (*id, false),
         };
-        match self.pace.ask(&self.context.limits, writes, Instant::now()) {
+        match self.pace.ask(&self.context.limits, writes, self.context.clock.ticks()) {
             Verdict::Granted => {}
             Verdict::Refused { retry_ms } => {
                 let message = format!("{} writes a second at most", self.context.limits.writes_per_second);
