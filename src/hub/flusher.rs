@@ -1,13 +1,16 @@
 //! Writes out what is put out for sessions whose task sleeps, one after the other in one go: to wake each session's task
 //! for it costs more than the writing.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Notify};
 
 use super::presence::Member;
-use crate::tasks::Tasks;
+use crate::{protocol::close::CloseCode, tasks::Tasks};
 
 /// After so many sessions others have a turn: a write takes some microseconds.
 const AT_ONCE: usize = 32;
@@ -72,7 +75,11 @@ impl Line {
                 if written % AT_ONCE == AT_ONCE - 1 {
                     tokio::task::yield_now().await;
                 }
-                member.outbox.write_out(&mut bytes);
+                let write = AssertUnwindSafe(|| member.outbox.write_out(&mut bytes));
+                if catch_unwind(write).is_err() {
+                    // One session's trouble: all others of the line still want their frames.
+                    member.outbox.end(CloseCode::ServerError);
+                }
             }
         }
     }

@@ -202,7 +202,7 @@ impl Outbox {
                 shelves.states.push((of, frame));
             }
             // Only typing and presence may be dropped: the next one tells.
-            Some(_) if matches!(of, StateOf::Typing(..) | StateOf::Presence(_)) => {}
+            Some(_) if matches!(of, StateOf::Typing(..) | StateOf::Presence(_)) => return false,
             Some(limit) => {
                 refused(limit);
                 shelves.end(CloseCode::SlowConsumer);

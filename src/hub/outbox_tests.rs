@@ -183,6 +183,18 @@ async fn answers_are_left_to_the_flusher_unless_they_are_much() {
 }
 
 #[tokio::test]
+async fn where_a_mark_gave_way_to_one_that_does_not_fit_nothing_is_written() {
+    let (mut outbox, client) = wired().await;
+    outbox.limits.bytes = 100;
+    let typing = |text: String| outbox.set(StateOf::Typing(Uuid::nil(), Uuid::nil()), text.into());
+    assert!(sleeps(&outbox) && typing("draft".to_owned()) && !typing("x".repeat(101)));
+    outbox.write_out(&mut Vec::new());
+    assert!(outbox.flushed_at().is_none() && client.try_read(&mut [0; 9]).is_err());
+    assert!(sleeps(&outbox) && !typing("x".repeat(101)), "nobody is called for nothing");
+    assert!(outbox.push("entry".into()), "and is for something");
+}
+
+#[tokio::test]
 async fn much_is_left_to_the_task_which_waits_for_its_client() {
     let (outbox, client) = wired().await;
     assert!(sleeps(&outbox) && outbox.push("x".repeat(FLUSHED_BYTES).into()) && !outbox.push("x".into()));

@@ -92,15 +92,14 @@ impl Bulk {
 
     /// Changes the conversations that are meant by `whose`, each by its row; `v` is the row, with these columns.
     fn of_conversations(columns: &str, set: &str, whose: &str, returning: &str) -> Self {
-        let (before, after) =
-            (format!("WITH v ({}) AS (", names(columns)), format!(") /*locked*/ {}", change(set, whose, returning)));
+        let many = Self::with_rows(columns, &format!("/*locked*/ {}", change(set, whose, returning)));
         let mut places: Vec<_> = parse(columns).map(|(name, _)| name).zip(1..).collect();
         // The longest first: no name is then taken for another's beginning.
         places.sort_by_key(|(name, _)| Reverse(name.len()));
         let alone = format!("UPDATE conversations SET {set} WHERE {whose} {returning}");
         let alone =
             places.iter().fold(alone, |text, (name, place)| text.replace(&format!("v.{name}"), &format!("?{place}")));
-        Self { alone: alone.into(), ..Self::new(&before, columns, &after) }
+        Self { alone: alone.into(), ..many }
     }
 
     /// `before`, then the rows, then `after`.
@@ -344,7 +343,13 @@ pub(super) static MARK: LazyLock<Bulk> = LazyLock::new(|| {
 });
 
 /// Entries of conversations that were opened or advanced in the same transaction.
-pub(super) static ENTER: LazyLock<Bulk> = LazyLock::new(|| Bulk::insert("entries", ENTERED, ""));
+///
+/// Alone, a row that is refused takes back all of the transaction, as who asks does anyway. Else SQLite would keep, for each row, what
+/// it takes to take back just that one with what its trigger did.
+pub(super) static ENTER: LazyLock<Bulk> = LazyLock::new(|| {
+    let many = Bulk::insert("entries", ENTERED, "");
+    Bulk { alone: many.alone.replacen("INSERT", "INSERT OR ROLLBACK", 1).into(), ..many }
+});
 
 /// The columns of a row of [`ENTER`].
 const ENTERED: &str = "conversation, lane, seq BIGINT, id, project, at_ms BIGINT, session, author_kind, author, author_name, \

@@ -156,6 +156,31 @@ async fn who_reads_late_and_asks_meanwhile_gets_all_in_order() {
     assert_eq!(found.len(), 600 - 4, "all but those that were waited for: {found:?}");
 }
 
+/// So many that they are written for in several turns, by each of the server's threads.
+#[tokio::test]
+async fn a_crowd_that_watches_hears_every_word() {
+    let server = Server::start().await;
+    let mut visitor = server.visitor().await;
+    let chat = visitor.rings("Hello").await;
+    let mut crowd = Vec::new();
+    for name in ["Grace", "Alan", "Ada", "Edsger"] {
+        let account = server.hire(name).await;
+        for _ in 0..40 {
+            let mut tab = server.join(&account.token).await;
+            tab.watches(&chat).await;
+            crowd.push(tab);
+        }
+    }
+    for n in 0..15 {
+        let seq = visitor.says(&chat, &n.to_string()).await;
+        // Put out before the visitor was answered, so before what is asked now.
+        for heard in join_all(crowd.iter_mut().map(Client::heard)).await {
+            let words: Vec<_> = entries_of(&heard, "message").into_iter().map(|entry| entry["seq"].clone()).collect();
+            assert_eq!(words, [json!(seq)]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_answered_comes_before_the_end_that_follows_in_the_same_breath() {
     let server = Server::start().await;

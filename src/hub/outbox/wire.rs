@@ -134,6 +134,11 @@ impl Outbox {
         if shelves.stage != Stage::Flusher {
             return;
         }
+        // A state gave way to one that did not fit.
+        if !shelves.holds_something() {
+            shelves.stage = Stage::Sleeps;
+            return;
+        }
         let is_little = shelves.bytes <= FLUSHED_BYTES;
         let Some(wire) = wire.as_mut().filter(|wire| is_little && wire.is_free()) else { return wake(shelves) };
         shelves.stage = Stage::Sleeps;

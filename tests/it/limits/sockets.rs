@@ -1,5 +1,7 @@
 //! How many sockets there may be, and how long one may keep quiet.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{Client, Request, Server, Setup, until};
@@ -161,6 +163,26 @@ async fn silence_is_pinged_and_an_unanswered_ping_is_the_end() {
     let heard = lively.heard().await;
     assert!(heard.iter().all(|frame| frame["type"] != Value::Null));
     server.has_refused("pong_within_ms").await;
+}
+
+/// Whichever of the server's parts writes: the first to be told is who watches, and says nothing itself.
+#[tokio::test]
+async fn who_is_told_something_all_the_time_is_not_pinged() {
+    let mut setup = Setup::new();
+    setup.limit("ping_after_ms", 3_000);
+    let server = setup.start().await;
+    let mut visitor = server.visitor().await;
+    let chat = visitor.rings("Hello").await;
+    let mut agent = server.agent("Grace").await;
+    agent.watches(&chat).await;
+    for n in 0..30 {
+        visitor.says(&chat, &n.to_string()).await;
+        agent.hears_event("message").await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let pings = agent.heard().await.iter().filter(|frame| frame["type"] == "ping").count();
+    assert_eq!(pings, 0);
+    agent.hears("ping").await;
 }
 
 #[tokio::test]
