@@ -23,7 +23,8 @@ const FOR_EACH: u64 = 2;
 /// The conversation that ends a slice of `?2` keys after `?1`; none where there are fewer.
 const END: &str =
     "SELECT conversation FROM recent_places WHERE conversation > ?1 ORDER BY conversation LIMIT 1 OFFSET ?2";
-const GO_ON: &str = "INSERT INTO places SELECT conversation, lane, seq, place FROM recent_places \
+/// Without a journal of its own: refused, it takes back the transaction, of which it is the first.
+const GO_ON: &str = "INSERT OR ROLLBACK INTO places SELECT conversation, lane, seq, place FROM recent_places \
     WHERE conversation > ?1 AND conversation <= ?2 ORDER BY conversation, lane, seq";
 const LEAVE: &str = "DELETE FROM recent_places WHERE conversation > ?1 AND conversation <= ?2";
 const COUNT: &str = "SELECT '', COUNT(*) FROM recent_places";
