@@ -53,6 +53,9 @@ find_missing() {
     has systemd-analyze || need_package systemd
     has openssl || need_package openssl
     python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
+    # What load/peers/ has for people's own tools is tried, and the servers there that are measured beside this one.
+    { python3 -c 'import websockets' || /usr/bin/python3 -c 'import websockets'; } 2>/dev/null || need_package python3-websockets
+    has nats-server || need_package nats-server
     # The widget is tested in English, German and Arabic.
     { has fc-list && [ -n "$(fc-list :lang=en family | head -c1)" ]; } || need_package fonts-liberation
     { has fc-list && [ -n "$(fc-list :lang=ar family | head -c1)" ]; } || need_package fonts-noto-core

@@ -7,7 +7,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # In the order in which they run: the pages are built before the server that embeds them.
-readonly all=(setup format types deploy generated pages clippy rust postgres drills browser browser-strict licences)
+readonly all=(setup format types deploy generated pages clippy rust postgres drills peers browser browser-strict licences)
 # One set of features for lints, tests and the binary under test, so that nothing is built twice.
 readonly features=fault-injection
 report=()
@@ -52,6 +52,9 @@ ran_some() { grep -Eq '^test result: ok\. [1-9][0-9]* passed' "$1" || { echo "no
 suite_drills() {
   cargo build --workspace --features "$features" --locked && target/debug/deskbell-load drills --short --patience 3
 }
+
+# What load/peers/ has beside its examples, which tests/it/examples.rs runs.
+suite_peers() { cargo build --workspace --features "$features" --locked && scripts/check-peers.sh; }
 
 suite_deploy() { scripts/check-deploy.sh; }
 

@@ -7,6 +7,7 @@ mod bus;
 mod cli;
 mod dashboard;
 mod deploy;
+mod examples;
 mod faults;
 mod frames;
 mod isolation;

@@ -76,6 +76,8 @@ async def main():
             entry = await asyncio.wait_for(agent.entries.get(), 30)
             seen.add(entry["seq"])
     print(f"{options.messages} messages acknowledged and delivered, ack p50 {1000 * statistics.median(acknowledged):.2f} ms")
+    for session in (visitor, agent):
+        await session.socket.close()
 
 
 asyncio.run(main())
