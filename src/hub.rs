@@ -329,6 +329,13 @@ impl Hub {
         }
     }
 
+    fn set_all(&self, topic: &Topic, states: &[(StateOf, Utf8Bytes)]) {
+        let members = self.presence.channel(topic).map(|channel| channel.lock().members());
+        for member in members.unwrap_or_default() {
+            member.set_all(states);
+        }
+    }
+
     fn notify(&self, topic: &Topic, notice: server::Notice) {
         let frame: Utf8Bytes = ServerFrame::Notice(notice).encode().into();
         if let Some(channel) = self.presence.channel(topic) {

@@ -36,6 +36,11 @@ fn outbox(gauge: &mut impl Gauge) {
         outbox.push(frame.clone());
         outbox.take()
     });
+    let heads = [(); 100].map(|()| (StateOf::Head(uuid::Uuid::new_v4(), (1, 1)), frame.clone()));
+    gauge.plain("delivery/put 100 states out and take them", || {
+        outbox.set_all(&heads);
+        outbox.take()
+    });
     let of = StateOf::Head(uuid::Uuid::nil(), (1, 1));
     gauge.plain("delivery/put a state out and take it", || {
         outbox.set(of, frame.clone());

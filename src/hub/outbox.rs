@@ -181,34 +181,23 @@ impl Outbox {
         call(shelves)
     }
 
-    /// Puts the newest value of a state in the place of an older one: of two nodes' words the older may come last. When typing or presence does not fit, it is dropped.
-    /// When another state does not fit, the session is over: without a head an agent would not see a chat. True when the flusher
-    /// is to be called.
+    /// Puts the newest value of a state in the place of an older one: of two nodes' words the older may come last. When typing or
+    /// presence does not fit, it is dropped. When another state does not fit, the session is over: without a head an agent would
+    /// not see a chat. True when the flusher is to be called.
     pub fn set(&self, of: StateOf, frame: Utf8Bytes) -> bool {
         let mut shelves = self.shelves.lock();
-        if shelves.ending.is_some() {
-            return false;
+        let before = shelves.states.len();
+        if shelves.put(before, of, frame, self.limits) { call(shelves) } else { false }
+    }
+
+    /// As [`Outbox::set`], for several states at once, no two of the same thing.
+    pub fn set_all(&self, states: &[(StateOf, Utf8Bytes)]) -> bool {
+        let mut shelves = self.shelves.lock();
+        let (before, mut is_new) = (shelves.states.len(), false);
+        for (of, frame) in states {
+            is_new |= shelves.put(before, *of, frame.clone(), self.limits);
         }
-        if let Some(position) = shelves.states.iter().position(|(known, _)| known.what() == of.what()) {
-            if shelves.states.get(position).is_some_and(|(known, _)| known.reach() > of.reach()) {
-                return false;
-            }
-            let (_, old) = shelves.states.swap_remove(position);
-            shelves.bytes -= old.len();
-        }
-        match shelves.overflow(&frame, self.limits) {
-            None => {
-                shelves.bytes += frame.len();
-                shelves.states.push((of, frame));
-            }
-            // Only typing and presence may be dropped: the next one tells.
-            Some(_) if matches!(of, StateOf::Typing(..) | StateOf::Presence(_)) => return false,
-            Some(limit) => {
-                refused(limit);
-                shelves.end(CloseCode::SlowConsumer);
-            }
-        }
-        call(shelves)
+        if is_new { call(shelves) } else { false }
     }
 
     /// For the session's task: puts an answer before what the hub put out, and behind earlier answers. It counts against no
@@ -365,6 +354,34 @@ impl Shelves {
         } else {
             None
         }
+    }
+
+    /// Puts a state on its shelf, in the place of one of the first so many that it is newer than. False when it is not, or is dropped.
+    fn put(&mut self, before: usize, of: StateOf, frame: Utf8Bytes, limits: OutboxLimits) -> bool {
+        if self.ending.is_some() {
+            return false;
+        }
+        let known = self.states.iter().take(before).position(|(known, _)| known.what() == of.what());
+        if let Some(known) = known {
+            if self.states.get(known).is_some_and(|(known, _)| known.reach() > of.reach()) {
+                return false;
+            }
+            let (_, old) = self.states.swap_remove(known);
+            self.bytes -= old.len();
+        }
+        match self.overflow(&frame, limits) {
+            None => {
+                self.bytes += frame.len();
+                self.states.push((of, frame));
+            }
+            // Only typing and presence may be dropped: the next one tells.
+            Some(_) if matches!(of, StateOf::Typing(..) | StateOf::Presence(_)) => return false,
+            Some(limit) => {
+                refused(limit);
+                self.end(CloseCode::SlowConsumer);
+            }
+        }
+        true
     }
 
     /// Nothing more will be written: what waits is in the log or worth nothing.

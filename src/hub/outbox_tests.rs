@@ -53,6 +53,24 @@ fn of_a_state_with_an_order_the_furthest_is_kept_whichever_comes_last() {
 }
 
 #[test]
+fn several_states_come_each_in_the_place_of_its_older_one() {
+    let outbox = outbox();
+    let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
+    let head = |of, seq: u64, text: &str| (StateOf::Head(of, (seq, 0)), Utf8Bytes::from(text.to_owned()));
+    outbox.set(StateOf::Head(a, (1, 0)), "a1".into());
+    outbox.set_all(&[head(b, 1, "b1"), head(a, 2, "a2")]);
+    outbox.set_all(&[head(a, 1, "a1"), head(c, 1, "c1"), head(b, 2, "b2")]);
+    assert_eq!(outbox.bytes(), 6);
+    let mut states: Vec<_> = outbox.take().states.into_iter().map(|(_, frame)| frame.as_str().to_owned()).collect();
+    states.sort();
+    assert_eq!(states, ["a2", "b2", "c1"]);
+    let many: Vec<_> = (0..60).map(|n| head(Uuid::from_u128(n), 1, "xx")).collect();
+    outbox.set_all(&many);
+    let batch = outbox.take();
+    assert_eq!((batch.ending, batch.states.len()), (Some(CloseCode::SlowConsumer), 0), "a head is not left out");
+}
+
+#[test]
 fn typing_that_does_not_fit_is_dropped_but_a_head_is_not() {
     let outbox = outbox();
     outbox.push("x".repeat(99).into());

@@ -75,6 +75,13 @@ impl Member {
         }
     }
 
+    /// Brings it the newest values of several states: [`Outbox::set_all`].
+    pub(super) fn set_all(self: &Arc<Self>, states: &[(StateOf, Utf8Bytes)]) {
+        if self.outbox.set_all(states) {
+            self.flusher.call(self);
+        }
+    }
+
     /// For the session's task, when it has written all that it has: leaves what is in the outbox to the flusher. False when the
     /// task has to write it.
     pub fn leave(self: &Arc<Self>) -> bool {

@@ -1,8 +1,11 @@
 //! The inbox: which heads, how many, in which order, and what is pushed.
 
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Server, assignment, fresh};
+use crate::support::{Client, Server, Setup, assignment, fresh};
 
 /// An agent that is away, so that nothing moves by itself.
 async fn bystander(server: &Server, name: &str) -> Client {
@@ -121,4 +124,31 @@ async fn heads_that_change_are_pushed_to_who_asked_for_the_inbox() {
     let closed = |frame: &Value| is_of(frame) && frame["conversation"]["status"] == "closed";
     grace.find("the closed head", closed).await;
     assert!(!alan.heard().await.iter().any(|it| it["type"] == "inbox"), "it did not ask");
+}
+
+#[tokio::test]
+async fn of_many_heads_each_is_pushed_and_none_after_a_newer_one() {
+    let mut setup = Setup::new();
+    setup.limit("writes_per_second", 100_000).limit("write_burst", 100_000);
+    let server = setup.start().await;
+    let mut grace = bystander(&server, "Grace").await;
+    grace.ask(json!({"type": "inbox"})).await;
+    let talks = async || {
+        let (mut visitor, mut chats) = (server.visitor().await, Vec::new());
+        for n in 0..10 {
+            chats.push(visitor.rings(&n.to_string()).await);
+        }
+        for n in 0..50 {
+            visitor.says(&chats[n % 10], &n.to_string()).await;
+        }
+        chats
+    };
+    let chats = join_all((0..20).map(|_| talks())).await.concat();
+    let mut reached: HashMap<String, u64> = HashMap::new();
+    while reached.len() < chats.len() || reached.values().any(|seq| *seq < 6) {
+        let head = &grace.hears("inbox").await["conversation"];
+        let (chat, seq) = (head["conversation"].as_str().unwrap().to_owned(), head["seq"].as_u64().unwrap());
+        let before = reached.insert(chat, seq);
+        assert!(before < Some(seq), "{before:?}, then {seq}");
+    }
 }
