@@ -14,7 +14,7 @@ for peer in ws socket.io socket.io-redis nats; do
     failed=1
     continue
   fi
-  if said="$(target/debug/deskbell-load chat --peer "$folder" --pairs 10 --seconds 1 --warm-up 1 \
+  if said="$(timeout 120 target/debug/deskbell-load chat --peer "$folder" --pairs 10 --seconds 1 --warm-up 1 \
     --fail-if "${name}_not_delivered>0" --fail-if "${name}_messages_per_s<1" 2>&1)"; then
     printf 'ok      %s\n' "$peer"
   else

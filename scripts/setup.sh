@@ -7,6 +7,8 @@
 #                               as services is not started
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Where Debian has servers: only root looks there by itself.
+export PATH="$PATH:/usr/sbin"
 
 readonly job="${1:-build}"
 readonly rust_needed="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"

@@ -5,6 +5,8 @@
 #   scripts/test.sh clippy rust          these
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Where Debian has servers: only root looks there by itself.
+export PATH="$PATH:/usr/sbin"
 
 # In the order in which they run: the pages are built before the server that embeds them.
 readonly all=(setup format types deploy generated pages clippy rust postgres drills peers browser browser-strict licences)

@@ -144,11 +144,11 @@ async fn of_many_heads_each_is_pushed_and_none_after_a_newer_one() {
         chats
     };
     let chats = join_all((0..20).map(|_| talks())).await.concat();
-    let mut reached: HashMap<String, u64> = HashMap::new();
-    while reached.len() < chats.len() || reached.values().any(|seq| *seq < 6) {
+    let mut reached = HashMap::new();
+    while reached.len() < chats.len() || reached.values().any(|(seq, _)| *seq < 6) {
         let head = &grace.hears("inbox").await["conversation"];
-        let (chat, seq) = (head["conversation"].as_str().unwrap().to_owned(), head["seq"].as_u64().unwrap());
-        let before = reached.insert(chat, seq);
-        assert!(before < Some(seq), "{before:?}, then {seq}");
+        let place = ["seq", "desk_seq"].map(|lane| head[lane].as_u64().unwrap());
+        let before = reached.insert(head["conversation"].to_string(), (place[0], place[1]));
+        assert!(before < Some((place[0], place[1])), "{before:?}, then {place:?}");
     }
 }
