@@ -42,7 +42,7 @@ pub use inbox::{InboxQuery, InboxRows};
 pub use keys::{AgentSessionRecord, ControlRecord, SigningKeyRecord};
 pub use migrate::SCHEMA;
 pub use people::{AgentRecord, ProjectRecord};
-pub use read::{KnownKey, Loaded, VisitorRecord};
+pub use read::{KnownKey, Past, VisitorRecord};
 #[cfg(feature = "fault-injection")]
 pub use turns::{Passing, Turnstile};
 

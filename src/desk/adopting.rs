@@ -29,9 +29,9 @@ impl Desk {
             // Those who hear as the old visitor hear no more of it; the new one's sessions do from now on.
             self.bus.publish(Topic::Visitor(to.project, from), Message::Moved { conversation: id });
             self.bus.publish(Topic::Visitor(to.project, to.id), Message::Opened { conversation: id });
-            if let Some(loaded) = self.log.load(to.project, id).await? {
-                self.observe(&loaded.state).await;
-                self.bus.publish(Topic::Inbox(to.project), Message::Head(Arc::new(loaded.state)));
+            if let Some(state) = self.log.head(to.project, id).await? {
+                self.observe(&state).await;
+                self.bus.publish(Topic::Inbox(to.project), Message::Head(Arc::new(state)));
             }
         }
         drop(guards);

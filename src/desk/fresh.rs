@@ -35,7 +35,7 @@ impl Desk {
             Box::pin(self.freshen(caller, id, guard)).await;
         }
         if guard.as_ref().is_none_or(Loaded::is_unsure) {
-            let Some(read) = Box::pin(self.log.load(caller.project, id)).await? else {
+            let Some(read) = Box::pin(self.log.head(caller.project, id)).await? else {
                 **guard = None;
                 self.slots.forget_missing(id);
                 return Err(Refusal::NotFound.into());
@@ -44,6 +44,15 @@ impl Desk {
         }
         let loaded = guard.as_mut().ok_or(Refusal::NotFound)?;
         if may_see(caller, &loaded.state) { Ok(loaded) } else { Err(Refusal::NotFound.into()) }
+    }
+
+    /// Reads what a write goes by, unless that is known.
+    pub(super) async fn recall(&self, loaded: &mut Loaded) -> Result<(), Failure> {
+        if loaded.has_no_past() {
+            let past = Box::pin(self.log.past(&loaded.state)).await?;
+            self.slots.recall(loaded, &past);
+        }
+        Ok(())
     }
 
     /// Brings what is in memory to where the log is, if there are other nodes that may have written. Where the log can't be

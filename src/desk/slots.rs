@@ -25,22 +25,39 @@ use crate::{
 /// A conversation that nobody touched for this long is forgotten. It costs one read to know it again.
 const IDLE_MS: Millis = 5 * 60_000;
 
-/// A conversation's state, and every key that was ever used in it.
+/// A conversation's state, and its past once somebody writes.
 #[derive(Clone, Debug)]
 pub(super) struct Loaded {
     pub(super) state: Arc<Conversation>,
-    /// Where a key's entry stands, by a hash of sender and key: 24 bytes a message instead of a text. A hit is checked
-    /// against the entry itself.
-    keys: HashMap<u64, (Lane, u64)>,
-    /// When its last entry was written. The next one is not older, though the clock may have been set back since.
-    pub(super) last_at: Millis,
+    /// Not read for those who only look: after a restart all come back at once, and few of them write.
+    past: Option<Past>,
     /// How far it is known to have come on other nodes.
     reached: Position,
     /// What was handed to the log may stand there or not: nobody said.
     is_unsure: bool,
 }
 
+/// What a write goes by.
+#[derive(Clone, Debug, Default)]
+struct Past {
+    /// Where a key's entry stands, by a hash of sender and key: 24 bytes a message instead of a text. A hit is checked
+    /// against the entry itself.
+    keys: HashMap<u64, (Lane, u64)>,
+    /// When its last entry was written. The next one is not older, though the clock may have been set back since.
+    last_at: Millis,
+}
+
 impl Loaded {
+    /// Whether somebody is to read its past: [`Slots::recall`].
+    pub(super) const fn has_no_past(&self) -> bool {
+        self.past.is_none()
+    }
+
+    /// When its last entry was written, if its past was read.
+    pub(super) fn last_at(&self) -> Millis {
+        self.past.as_ref().map_or(0, |past| past.last_at)
+    }
+
     /// Whether another node wrote what is not known here.
     pub(super) fn is_behind(&self) -> bool {
         self.state.seq < self.reached.0 || self.state.desk_seq < self.reached.1
@@ -152,12 +169,9 @@ impl Slots {
     }
 
     /// What a conversation read from the log is in memory.
-    pub(super) fn loaded(&self, read: log::Loaded) -> Loaded {
-        let hashes = read.keys.iter().map(|known| (self.hash(known.sender, &known.key), (known.lane, known.seq)));
-        let keys = hashes.collect();
-        let dirty = self.dirty.lock().get(&read.state.id).copied();
-        let (state, last_at) = (Arc::new(read.state), read.last_at);
-        let mut loaded = Loaded { state, keys, last_at, reached: (0, 0), is_unsure: false };
+    pub(super) fn loaded(&self, state: Conversation) -> Loaded {
+        let dirty = self.dirty.lock().get(&state.id).copied();
+        let mut loaded = Loaded { state: Arc::new(state), past: None, reached: (0, 0), is_unsure: false };
         // What is about to be written down is not forgotten because another node wrote meanwhile.
         loaded.has_marks(dirty.unwrap_or_default());
         loaded
@@ -165,24 +179,32 @@ impl Slots {
 
     /// A conversation that is just being opened.
     pub(super) fn fresh(state: Conversation) -> Loaded {
-        let (last_at, state) = (state.at, Arc::new(state));
-        Loaded { state, keys: HashMap::new(), last_at, reached: (0, 0), is_unsure: false }
+        let past = Past { keys: HashMap::new(), last_at: state.at };
+        Loaded { state: Arc::new(state), past: Some(past), reached: (0, 0), is_unsure: false }
+    }
+
+    /// The past of a conversation was read from the log.
+    pub(super) fn recall(&self, loaded: &mut Loaded, read: &log::Past) {
+        let hashes = read.keys.iter().map(|known| (self.hash(known.sender, &known.key), (known.lane, known.seq)));
+        loaded.past = Some(Past { keys: hashes.collect(), last_at: read.last_at });
     }
 
     /// Where the entry with this sender and key may stand.
     pub(super) fn find(&self, loaded: &Loaded, sender: Uuid, key: &Key) -> Option<(Lane, u64)> {
-        loaded.keys.get(&self.hash(sender, key)).copied()
+        loaded.past.as_ref()?.keys.get(&self.hash(sender, key)).copied()
     }
 
     /// Takes note of entries that were written.
     pub(super) fn remember(&self, loaded: &mut Loaded, state: Arc<Conversation>, entries: &[Arc<Entry>]) {
+        loaded.state = state;
+        // What is read later holds these entries, too.
+        let Some(past) = &mut loaded.past else { return };
         for entry in entries {
             if let (Some(key), Some(sender)) = (&entry.key, sender_of(entry)) {
-                loaded.keys.insert(self.hash(sender, key), (entry.lane, entry.seq));
+                past.keys.insert(self.hash(sender, key), (entry.lane, entry.seq));
             }
-            loaded.last_at = loaded.last_at.max(entry.at);
+            past.last_at = past.last_at.max(entry.at);
         }
-        loaded.state = state;
     }
 
     /// Forgets what was not touched for [`IDLE_MS`] and nobody holds.

@@ -98,6 +98,7 @@ impl Desk {
         let (begun, mut hears) = (Instant::now(), true);
         while begun.elapsed() < PATIENCE {
             let loaded = self.access(caller, id, &mut guard).await?;
+            self.recall(loaded).await?;
             if let Some(first) = self.first_with(loaded, &caller.actor, key.as_ref()).await? {
                 return Ok(Some(Written { entry: first, duplicate: true }));
             }
@@ -112,7 +113,7 @@ impl Desk {
             };
             let before = Arc::clone(&loaded.state);
             // Never before the entry that it follows, whatever the clock says.
-            let at = self.clock.now().max(loaded.last_at);
+            let at = self.clock.now().max(loaded.last_at());
             let step = Step::of(&before, drafts, caller.session, at);
             match self.append(&before, &step, None, claim).await {
                 Ok(()) => return self.done(caller, &mut guard, step, key.as_ref()).await.map(Some),

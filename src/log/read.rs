@@ -12,11 +12,9 @@ use crate::{
     ids::{AgentId, ConversationId, ProjectId, VisitorId},
 };
 
-/// A conversation as it was loaded.
+/// What a write into a conversation goes by besides its state.
 #[derive(Clone, Debug)]
-pub struct Loaded {
-    /// Its state.
-    pub state: Conversation,
+pub struct Past {
     /// All keys ever used in it, of both lanes, with the entries that answered them.
     pub keys: Vec<KnownKey>,
     /// When its last entry, of either lane, was written.
@@ -61,19 +59,16 @@ pub struct VisitorRecord {
 const CONVERSATIONS: i64 = 50;
 
 impl Log {
-    /// A conversation of `project`, with all its keys; none if there is none.
-    pub async fn load(&self, project: ProjectId, conversation: ConversationId) -> Result<Option<Loaded>, Error> {
-        // The state before the keys: an entry that is committed between the two only adds a key, and the first append
-        // on the older state is told that it is stale.
-        let Some(state) = self.head(project, conversation).await? else { return Ok(None) };
+    /// The past of a conversation whose `state` was read before: an entry that is committed between the two only adds a key, and the
+    /// first append on the older state is told that it is stale. It reads every entry.
+    pub async fn past(&self, state: &Conversation) -> Result<Past, Error> {
         let keys = sqlx::query(
             "SELECT lane, seq, author_kind, author, client_key FROM found_entries \
              WHERE conversation = $1 AND client_key IS NOT NULL",
         );
-        let keys = self.readers.fetch_all(keys.bind(conversation.to_string())).await?;
+        let keys = self.readers.fetch_all(keys.bind(state.id.to_string())).await?;
         let keys = keys.iter().filter_map(|row| known_key(row, state.visitor).transpose()).collect::<Result<_, _>>()?;
-        let last_at = self.last_at(&state).await?;
-        Ok(Some(Loaded { state, keys, last_at }))
+        Ok(Past { keys, last_at: self.last_at(state).await? })
     }
 
     /// The state of a conversation of `project`; none if there is none.

@@ -100,7 +100,7 @@ impl Story {
     }
 
     async fn state(&self, chat: &Chat) -> Conversation {
-        self.log.load(self.project, chat.head.id).await.unwrap().unwrap().state
+        self.log.head(self.project, chat.head.id).await.unwrap().unwrap()
     }
 }
 
@@ -238,7 +238,7 @@ async fn keys_are_kept_as_long_as_the_conversation() {
     story.log.append(noted).await.unwrap();
     story.restart().await;
 
-    let keys = story.log.load(story.project, chat.head.id).await.unwrap().unwrap().keys;
+    let keys = story.log.past(&chat.head).await.unwrap().keys;
     let (visitor, agent) = (chat.visitor.id.as_uuid(), chat.agent.id.as_uuid());
     assert_eq!(keys.len(), 302);
     assert!(keys.contains(&KnownKey { lane: Lane::Thread, seq: 1, sender: visitor, key: key("open-1") }));
@@ -285,7 +285,7 @@ async fn an_append_on_an_old_state_is_stale_and_leaves_nothing() {
 
     let mut unknown = Chat::new(story.project);
     assert_eq!(story.log.append(unknown.says("k", "to nobody")).await, Err(AppendError::Stale));
-    assert!(story.log.load(story.project, unknown.head.id).await.unwrap().is_none());
+    assert!(story.log.head(story.project, unknown.head.id).await.unwrap().is_none());
     story.stop().await;
 }
 
@@ -345,7 +345,7 @@ async fn another_projects_rows_are_missing_ones() {
     let story = Story::begin().await;
     let chat = story.chat().await;
     let elsewhere = ProjectId::generate();
-    assert!(story.log.load(elsewhere, chat.head.id).await.unwrap().is_none());
+    assert!(story.log.head(elsewhere, chat.head.id).await.unwrap().is_none());
     assert!(story.log.visitor(elsewhere, chat.visitor.id).await.unwrap().is_none());
     assert!(story.log.conversations_of(elsewhere, chat.visitor.id).await.unwrap().is_empty());
     assert!(story.log.open_conversations(elsewhere).await.unwrap().is_empty());
@@ -387,11 +387,11 @@ async fn an_anonymous_visitor_who_signs_in_keeps_its_conversations() {
     };
     let moved = story.log.adopt(chat.visitor.id, &identified).await.unwrap();
     assert_eq!(moved, [chat.head.id]);
-    let loaded = story.log.load(story.project, chat.head.id).await.unwrap().unwrap();
-    assert_eq!(loaded.state.visitor, identified.id);
-    assert_eq!(loaded.state.visitor_name.as_deref(), Some("Ada Lovelace"));
+    let state = story.state(&chat).await;
+    assert_eq!(state.visitor, identified.id);
+    assert_eq!(state.visitor_name.as_deref(), Some("Ada Lovelace"));
     // What it sent before under a key is still known as its own.
-    assert_eq!(loaded.keys[0].sender, identified.id.as_uuid());
+    assert_eq!(story.log.past(&state).await.unwrap().keys[0].sender, identified.id.as_uuid());
     assert!(story.log.visitor(story.project, chat.visitor.id).await.unwrap().is_none());
     assert_eq!(story.log.visitor(story.project, identified.id).await.unwrap().unwrap(), identified);
 

@@ -92,3 +92,18 @@ async fn of_what_nobody_asked_for_nothing_is_kept() {
     slots.hear(state.id, || said(&[message(&state, 1)]));
     assert!(slots.by_id.lock().is_empty());
 }
+
+/// A second try whose first one is in the log alone: the key must be known before anything is decided.
+#[tokio::test]
+async fn what_is_read_later_holds_what_was_heard_before() {
+    let (slots, state) = (Slots::default(), conversation());
+    *slots.lock(state.id, 0).await = Some(slots.loaded(state.clone()));
+    slots.hear(state.id, || said(&[message(&state, 1)]));
+    let mut guard = slots.lock(state.id, 0).await;
+    let loaded = guard.as_mut().unwrap();
+    assert_eq!((loaded.state.seq, loaded.has_no_past(), loaded.last_at()), (1, true, 0));
+    let (sender, key) = (state.visitor.as_uuid(), Key::parse("key-1").unwrap());
+    let known = log::KnownKey { lane: Lane::Thread, seq: 1, sender, key: key.clone() };
+    slots.recall(loaded, &log::Past { keys: vec![known], last_at: 1_000 });
+    assert_eq!((slots.find(loaded, sender, &key), loaded.last_at()), (Some((Lane::Thread, 1)), 1_000));
+}

@@ -190,7 +190,8 @@ async fn a_conversation_that_changed_hands_is_not_written_by_its_old_owner() {
 async fn uses_everything(node: &Story, chat: &mut Chat, agent: &AgentRef) {
     let (log, id, project) = (&node.log, chat.head.id, node.project);
     join_all((0..16).map(|_| async move {
-        log.load(project, id).await.unwrap().unwrap();
+        let state = log.head(project, id).await.unwrap().unwrap();
+        log.past(&state).await.unwrap();
         log.entry(id, Lane::Thread, 1).await.unwrap().unwrap();
         log.read_after(id, Lane::Thread, 0, 10).await.unwrap();
         log.read_before(id, Lane::Thread, u64::MAX, 10).await.unwrap();

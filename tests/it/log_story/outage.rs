@@ -33,9 +33,11 @@ impl Writer {
                 Err(AppendError::Stale) => {}
             }
             // What came of it is not known: look.
-            if let Ok(Some(loaded)) = story.log.load(story.project, self.chat.head.id).await {
-                self.chat.head = Arc::new(loaded.state);
-                if loaded.keys.iter().any(|known| known.key.as_str() == text) {
+            if let Ok(Some(state)) = story.log.head(story.project, self.chat.head.id).await
+                && let Ok(past) = story.log.past(&state).await
+            {
+                self.chat.head = Arc::new(state);
+                if past.keys.iter().any(|known| known.key.as_str() == text) {
                     break;
                 }
             }
@@ -70,7 +72,7 @@ async fn survives(settings: &[&str], end: impl Fn(&postgres::Cluster)) {
                 (!story.log.is_writable().await).then_some(())
             })
             .await;
-            assert!(story.log.load(story.project, ConversationId::generate()).await.is_err(), "nor read");
+            assert!(story.log.head(story.project, ConversationId::generate()).await.is_err(), "nor read");
             tokio::task::block_in_place(|| cluster.start_again());
             let back = Instant::now();
             let before = *acked.lock();
