@@ -1,6 +1,6 @@
 //! What a person typed, made fit to store: Unicode NFC, no control characters, bounded.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -64,8 +64,21 @@ pub fn page_url(raw: &str) -> Result<String, Refusal> {
 
 /// The beginning of a message for an inbox row, on one line.
 pub fn preview(text: &str) -> String {
-    let end = text.char_indices().nth(PREVIEW_CHARS).map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or_default().replace(['\n', '\t'], " ")
+    let end = match text.as_bytes().get(..PREVIEW_CHARS) {
+        None => text.len(),
+        Some(beginning) if beginning.is_ascii() => PREVIEW_CHARS,
+        Some(_) => text.char_indices().nth(PREVIEW_CHARS).map_or(text.len(), |(end, _)| end),
+    };
+    let beginning = text.get(..end).unwrap_or_default();
+    if all(beginning, |byte| !matches!(byte, b'\n' | b'\t')) {
+        return beginning.to_owned();
+    }
+    beginning.replace(['\n', '\t'], " ")
+}
+
+/// Whether all bytes are so. Each is looked at, whatever those before it were: then many are at once.
+fn all(text: &str, is_so: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |so_far, byte| so_far & is_so(byte))
 }
 
 fn within(text: &str, field: &str, most: usize) -> Result<String, Refusal> {
@@ -77,10 +90,10 @@ fn within(text: &str, field: &str, most: usize) -> Result<String, Refusal> {
 
 /// NFC; line ends become `\n`; bidirectional overrides and embeddings are taken out, because they let a text pretend to
 /// be another (isolation is the page's work, `dir="auto"`); any other control character is refused.
-fn clean(raw: &str, field: &str) -> Result<String, Refusal> {
+fn clean<'t>(raw: &'t str, field: &str) -> Result<Cow<'t, str>, Refusal> {
     // Most messages are like this, and are what they would become.
-    if raw.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
-        return Ok(raw.to_owned());
+    if all(raw, |byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
+        return Ok(raw.into());
     }
     let unix = raw.replace("\r\n", "\n");
     let text: String = unix.nfc().filter(|c| !is_bidi_control(*c)).collect();
@@ -89,7 +102,7 @@ fn clean(raw: &str, field: &str) -> Result<String, Refusal> {
             "`{field}` holds the control character U+{:04X}; only newline and tab are taken",
             u32::from(control)
         ))),
-        None => Ok(text),
+        None => Ok(text.into()),
     }
 }
 
@@ -113,6 +126,22 @@ mod tests {
         assert!(matches!(message("a\u{0}b"), Err(Refusal::BadRequest(_))));
         assert!(matches!(message(&"x".repeat(MESSAGE_CHARS + 1)), Err(Refusal::TooLarge(_))));
         assert_eq!(message(&"é".repeat(MESSAGE_CHARS)).map(|text| text.chars().count()), Ok(MESSAGE_CHARS));
+    }
+
+    #[test]
+    fn a_preview_is_the_first_characters_on_one_line() {
+        assert_eq!(preview("two\nlines\tand a tab"), "two lines and a tab");
+        for letter in ["x", "é", "😀"] {
+            for length in [0, 1, PREVIEW_CHARS - 1, PREVIEW_CHARS, PREVIEW_CHARS + 1] {
+                assert_eq!(
+                    preview(&letter.repeat(length)),
+                    letter.repeat(length.min(PREVIEW_CHARS)),
+                    "{letter} {length}"
+                );
+            }
+        }
+        let mixed = format!("{}\n{}", "x".repeat(PREVIEW_CHARS - 1), "é".repeat(9));
+        assert_eq!(preview(&mixed), format!("{} ", "x".repeat(PREVIEW_CHARS - 1)));
     }
 
     #[test]
