@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     config::Limits,
-    hub::{Member, outbox::joining::Joining},
+    hub::{Member, outbox::joining::joined},
     protocol::{
         MAX_OUTBOUND_BYTES,
         close::{BAD_UTF8, CloseCode, MESSAGE_TOO_BIG, PROTOCOL_ERROR},
@@ -148,13 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Puts `frames` in, small neighbours joined. Nothing is waited for: they are written by the next
     /// [`Socket::poll_written`].
     pub(super) fn put(&mut self, frames: impl IntoIterator<Item = Utf8Bytes>) -> Result<(), Ending> {
-        let mut joining = Joining::default();
-        for frame in frames {
-            if let Some(full) = joining.add(frame) {
-                self.put_frame(full)?;
-            }
-        }
-        joining.end().map_or(Ok(()), |last| self.put_frame(last))
+        joined(frames.into_iter()).try_for_each(|frame| self.put_frame(frame))
     }
 
     fn put_frame(&mut self, frame: Utf8Bytes) -> Result<(), Ending> {

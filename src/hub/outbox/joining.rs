@@ -13,66 +13,79 @@ use crate::{protocol::MAX_BATCH, telemetry::hot};
 /// Up to this size, small frames are joined into one batch: a browser wakes once instead of sixteen times.
 const JOIN_BYTES: usize = 16 * 1_024;
 
-/// Frames being joined into one.
-#[derive(Debug, Default)]
-pub struct Joining {
-    first: Option<Utf8Bytes>,
-    joined: String,
-    objects: usize,
+/// Neighbours that go out as one frame.
+#[derive(Debug)]
+struct Joined {
+    first: Utf8Bytes,
+    /// Each goes behind a newline.
+    rest: Vec<Utf8Bytes>,
+    bytes: usize,
 }
 
-impl Joining {
-    /// Adds a frame; returns the batch before it when it does not fit in.
-    pub fn add(&mut self, frame: Utf8Bytes) -> Option<Utf8Bytes> {
-        let fits = self.objects < MAX_BATCH && self.bytes() + frame.len() < JOIN_BYTES;
-        let full = if fits { None } else { self.end() };
-        match self.first.take() {
-            None if self.joined.is_empty() => self.first = Some(frame),
-            first => {
-                for text in first.iter().chain([&frame]) {
-                    if !self.joined.is_empty() {
-                        self.joined.push('\n');
-                    }
-                    self.joined.push_str(text.as_str());
-                }
-            }
+impl Joined {
+    fn of(first: Utf8Bytes) -> Self {
+        let bytes = first.len();
+        Self { first, rest: Vec::new(), bytes }
+    }
+
+    fn has_room_for(&self, frame: &Utf8Bytes) -> bool {
+        self.rest.len() + 1 < MAX_BATCH && self.bytes + frame.len() < JOIN_BYTES
+    }
+
+    fn add(&mut self, frame: Utf8Bytes) {
+        self.bytes += 1 + frame.len();
+        self.rest.push(frame);
+    }
+
+    /// As one frame. A single one is as it was, shared with other sessions.
+    fn into_frame(self) -> Utf8Bytes {
+        if self.rest.is_empty() {
+            return self.first;
         }
-        self.objects += 1;
-        full
+        let mut joined = String::with_capacity(self.bytes);
+        joined.push_str(&self.first);
+        for frame in &self.rest {
+            joined.push('\n');
+            joined.push_str(frame);
+        }
+        joined.into()
     }
 
-    fn bytes(&self) -> usize {
-        self.first.as_ref().map_or(self.joined.len(), |first| first.len())
+    /// Puts it into `bytes` as it goes over the wire.
+    fn write(&self, bytes: &mut Vec<u8>) {
+        hot::FRAMES_SENT.increment(1);
+        hot::SENT_BYTES.increment(self.bytes as u64);
+        let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
+        // Into memory; nothing there can fail.
+        header.format(self.bytes as u64, bytes).ok();
+        bytes.extend_from_slice(self.first.as_bytes());
+        for frame in &self.rest {
+            bytes.push(b'\n');
+            bytes.extend_from_slice(frame.as_bytes());
+        }
     }
+}
 
-    /// A single frame goes out as it is, shared with the other sessions.
-    pub fn end(&mut self) -> Option<Utf8Bytes> {
-        self.objects = 0;
-        let joined = std::mem::take(&mut self.joined);
-        self.first.take().or_else(|| (!joined.is_empty()).then(|| joined.into()))
-    }
+/// `frames` with small neighbours joined.
+fn join(frames: impl Iterator<Item = Utf8Bytes>) -> impl Iterator<Item = Joined> {
+    let mut frames = frames.peekable();
+    std::iter::from_fn(move || {
+        let mut joined = Joined::of(frames.next()?);
+        while let Some(frame) = frames.next_if(|frame| joined.has_room_for(frame)) {
+            joined.add(frame);
+        }
+        Some(joined)
+    })
+}
+
+/// `frames` with small neighbours joined into one.
+pub fn joined(frames: impl Iterator<Item = Utf8Bytes>) -> impl Iterator<Item = Utf8Bytes> {
+    join(frames).map(Joined::into_frame)
 }
 
 /// Puts `frames` into `bytes` as they go over the wire, small neighbours joined.
 pub(super) fn encode(frames: impl Iterator<Item = Utf8Bytes>, bytes: &mut Vec<u8>) {
-    let mut joining = Joining::default();
-    for frame in frames {
-        if let Some(full) = joining.add(frame) {
-            encode_one(&full, bytes);
-        }
-    }
-    if let Some(last) = joining.end() {
-        encode_one(&last, bytes);
-    }
-}
-
-fn encode_one(frame: &Utf8Bytes, bytes: &mut Vec<u8>) {
-    hot::FRAMES_SENT.increment(1);
-    hot::SENT_BYTES.increment(frame.len() as u64);
-    let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
-    // Into memory; nothing there can fail.
-    header.format(frame.len() as u64, bytes).ok();
-    bytes.extend_from_slice(frame.as_bytes());
+    join(frames).for_each(|joined| joined.write(bytes));
 }
 
 #[cfg(test)]
@@ -80,10 +93,23 @@ mod tests {
     use super::*;
 
     fn batches(frames: Vec<String>) -> Vec<String> {
-        let mut joining = Joining::default();
-        let mut out: Vec<_> = frames.into_iter().filter_map(|frame| joining.add(frame.into())).collect();
-        out.extend(joining.end());
-        out.iter().map(|frame| frame.as_str().to_owned()).collect()
+        let frames: Vec<Utf8Bytes> = frames.into_iter().map(Utf8Bytes::from).collect();
+        let out: Vec<_> = joined(frames.clone().into_iter()).map(|frame| frame.as_str().to_owned()).collect();
+        let mut bytes = Vec::new();
+        encode(frames.into_iter(), &mut bytes);
+        assert_eq!(bytes, out.iter().flat_map(|text| over_the_wire(text)).collect::<Vec<_>>());
+        out
+    }
+
+    /// A text frame of RFC 6455, as a server sends it.
+    fn over_the_wire(text: &str) -> Vec<u8> {
+        let mut bytes = match u16::try_from(text.len()) {
+            Ok(short) if short < 126 => vec![0x81, u8::try_from(short).unwrap()],
+            Ok(medium) => [&[0x81, 126], &medium.to_be_bytes()[..]].concat(),
+            Err(_) => [&[0x81, 127], &(text.len() as u64).to_be_bytes()[..]].concat(),
+        };
+        bytes.extend(text.bytes());
+        bytes
     }
 
     #[test]
@@ -98,6 +124,8 @@ mod tests {
     fn a_large_frame_stays_alone() {
         let out = batches(vec!["a".to_owned(), "x".repeat(JOIN_BYTES), "b".to_owned(), "c".to_owned()]);
         assert_eq!(out.iter().map(String::len).collect::<Vec<_>>(), vec![1, JOIN_BYTES, 3]);
+        let out = batches(vec!["x".repeat(70_000)]);
+        assert_eq!(out.iter().map(String::len).collect::<Vec<_>>(), vec![70_000]);
     }
 
     #[test]
