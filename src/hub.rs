@@ -473,7 +473,7 @@ const fn lane_of(topic: &Topic) -> Option<(ConversationId, Lane)> {
 }
 
 fn encode_entry(entry: &Entry, epoch: &str) -> Utf8Bytes {
-    ServerFrame::Entry(Box::new(server::Entry::of(entry, epoch))).encode().into()
+    server::encode_entry(entry, epoch).into()
 }
 
 const fn who_uuid(who: Who) -> uuid::Uuid {

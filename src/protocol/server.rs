@@ -47,9 +47,34 @@ pub enum ServerFrame {
 impl ServerFrame {
     /// The frame as one line of JSON.
     pub fn encode(&self) -> String {
-        // Serialising these types can't fail: no map with non-string keys, no failing Serialize.
-        serde_json::to_string(self).unwrap_or_default()
+        encode(self, self.usual_bytes())
     }
+
+    /// About as many bytes as it takes: most frames are written without looking for a larger place half way.
+    fn usual_bytes(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry_bytes(&entry.event),
+            _ => USUAL_BYTES,
+        }
+    }
+}
+
+/// As many bytes as most frames have, but for what people wrote in them.
+const USUAL_BYTES: usize = 384;
+
+/// About as many bytes as a frame with this event takes.
+fn entry_bytes(event: &Event) -> usize {
+    match event {
+        Event::Message { text } | Event::Note { text } => USUAL_BYTES + text.len() + text.len() / 16,
+        _ => USUAL_BYTES,
+    }
+}
+
+fn encode(frame: &impl Serialize, usual_bytes: usize) -> String {
+    let mut bytes = Vec::with_capacity(usual_bytes);
+    // Serialising these types can't fail: no map with non-string keys, no failing Serialize. What is written is UTF-8.
+    serde_json::to_writer(&mut bytes, frame).ok();
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// `ok`
@@ -210,6 +235,42 @@ impl Entry {
     }
 }
 
+/// The frame of an [`Entry`], written from the log's without copying it first.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "entry")]
+struct EntryFrame<'e> {
+    #[serde(skip_serializing_if = "Lane::is_thread")]
+    lane: Lane,
+    conversation: ConversationId,
+    epoch: &'e str,
+    seq: u64,
+    prev: u64,
+    entry: EntryId,
+    at: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'e Key>,
+    from: &'e Author,
+    #[serde(flatten)]
+    event: &'e Event,
+}
+
+/// The frame of an entry of the log, as one line of JSON: what [`ServerFrame::encode`] makes of [`Entry::of`].
+pub fn encode_entry(entry: &domain::Entry, epoch: &str) -> String {
+    let frame = EntryFrame {
+        lane: entry.lane,
+        conversation: entry.conversation,
+        epoch,
+        seq: entry.seq,
+        prev: entry.seq.saturating_sub(1),
+        entry: entry.id,
+        at: entry.at,
+        key: entry.key.as_ref(),
+        from: &entry.from,
+        event: &entry.event,
+    };
+    encode(&frame, entry_bytes(&entry.event))
+}
+
 /// `read`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadUpdate {
@@ -314,3 +375,48 @@ pub struct TokenExpiring {
 /// `ping`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ping {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::AgentRef,
+        ids::{AgentId, SessionId, VisitorId},
+    };
+
+    fn of(from: Author, lane: Lane, key: Option<&str>, event: Event) -> domain::Entry {
+        let (conversation, id) = (ConversationId::generate(), EntryId::generate());
+        let session = Some(SessionId::generate());
+        domain::Entry {
+            conversation,
+            lane,
+            seq: 7,
+            id,
+            at: 1_700_000_000_123,
+            session,
+            from,
+            key: key.and_then(Key::parse),
+            event,
+        }
+    }
+
+    #[test]
+    fn an_entry_is_written_from_the_logs_as_from_a_copy() {
+        let text = format!("{}\u{1}\"\n😀", "x".repeat(2_000));
+        let agent = AgentRef { id: AgentId::generate(), name: "Ada \"A\"".to_owned() };
+        let visitor = |name: Option<&str>| Author::Visitor { id: VisitorId::generate(), name: name.map(str::to_owned) };
+        let by_agent = Author::Agent { id: agent.id, name: agent.name.clone() };
+        for entry in [
+            of(visitor(None), Lane::Thread, Some("k-1"), Event::Message { text: text.clone() }),
+            of(visitor(Some("Zoë")), Lane::Thread, None, Event::Rated { score: 4, comment: None }),
+            of(by_agent, Lane::Desk, Some("k-2"), Event::Note { text }),
+            of(Author::System {}, Lane::Thread, None, Event::Joined { agent }),
+            of(Author::System {}, Lane::Thread, None, Event::Closed {}),
+        ] {
+            let frame = encode_entry(&entry, "e-1");
+            assert_eq!(frame, ServerFrame::Entry(Box::new(Entry::of(&entry, "e-1"))).encode());
+            let read: ServerFrame = serde_json::from_str(&frame).unwrap();
+            assert_eq!(read, ServerFrame::Entry(Box::new(Entry::of(&entry, "e-1"))));
+        }
+    }
+}
