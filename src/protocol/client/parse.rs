@@ -1,9 +1,11 @@
 //! Reading a client's frame: what is wrong with it decides who is told and what ends.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{ClientFrame, Command};
-use crate::protocol::MAX_BATCH;
+use super::{Body, ClientFrame, Command, Send};
+use crate::{domain::Key, ids::ConversationId, protocol::MAX_BATCH};
 
 /// The deepest nesting of an inbound object. The protocol's own needs three.
 const MAX_DEPTH: usize = 16;
@@ -12,9 +14,21 @@ const MAX_DEPTH: usize = 16;
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
-    kind: std::borrow::Cow<'a, str>,
+    kind: Cow<'a, str>,
     #[serde(default)]
     id: Option<u32>,
+}
+
+/// A [`Send`] in its [`Envelope`].
+#[derive(Deserialize)]
+struct WholeSend<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    id: Option<u32>,
+    conversation: ConversationId,
+    key: Key,
+    body: Body,
 }
 
 /// Why an inbound object is not a command.
@@ -46,6 +60,9 @@ impl ClientFrame {
     pub fn parse(line: &str) -> Result<Self, ParseError> {
         if is_deep(line) {
             return Err(ParseError::Malformed);
+        }
+        if let Some(sent) = send(line) {
+            return Ok(sent);
         }
         let envelope: Envelope<'_> = serde_json::from_str(line).map_err(|_| ParseError::Malformed)?;
         let id = envelope.id;
@@ -87,6 +104,20 @@ fn is_deep(line: &str) -> bool {
         }
     }
     false
+}
+
+/// Reads what most frames are in one go, where it begins as clients write it. What is none, or is wrong, is read as all others are:
+/// the two take the same.
+fn send(line: &str) -> Option<ClientFrame> {
+    let begun = line.strip_prefix('{')?;
+    let numbered =
+        begun.strip_prefix(r#""id":"#).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ','));
+    if !numbered.unwrap_or(begun).starts_with(r#""type":"send""#) {
+        return None;
+    }
+    let WholeSend { kind, id, conversation, key, body } = serde_json::from_str(line).ok()?;
+    let command = Command::Send(Send { conversation, key, body });
+    (kind == command.name()).then_some(ClientFrame { id, command })
 }
 
 /// Reads a command's body; the error names the field. It is found by reading again, so that only who errs pays for it.
@@ -149,6 +180,45 @@ mod tests {
     fn unknown_fields_are_ignored() {
         let frame = ClientFrame::parse(r#"{"type":"pong","mood":"fine"}"#);
         assert_eq!(frame, Ok(ClientFrame { id: None, command: Command::Pong(Pong {}) }));
+    }
+
+    #[test]
+    fn a_send_is_taken_and_refused_alike_however_it_begins() {
+        let fields = [
+            r#""type":"send""#,
+            r#""id":7"#,
+            r#""conversation":"01989f00-0000-7000-8000-000000000001""#,
+            r#""key":"k-1""#,
+            r#""body":{"text":"a \"quoted\" \u00e9"}"#,
+            r#""more":[1,{}]"#,
+        ];
+        let conversation = "01989f00-0000-7000-8000-000000000001".parse().unwrap();
+        let (key, body) = (Key::parse("k-1").unwrap(), Body { text: "a \"quoted\" é".to_owned() });
+        let sent = ClientFrame { id: Some(7), command: Command::Send(Send { conversation, key, body }) };
+        let line = |fields: &[&str]| format!("{{{}}}", fields.join(","));
+        // Read in one go where type or number and type come first, as an envelope and a body elsewhere.
+        for turns in 0..fields.len() {
+            let mut turned = fields;
+            turned.rotate_left(turns);
+            assert_eq!(ClientFrame::parse(&line(&turned)).as_ref(), Ok(&sent), "{turns}");
+            turned.reverse();
+            assert_eq!(ClientFrame::parse(&line(&turned)).as_ref(), Ok(&sent), "{turns} reversed");
+        }
+        let parse = |fields: &[&str]| ClientFrame::parse(&line(fields));
+        for twice in ["\"type\":\"send\"", "\"type\":\"note\"", "\"id\":8"] {
+            assert_eq!(parse(&[&fields[..], &[twice]].concat()), Err(ParseError::Malformed), "{twice}");
+        }
+        for (missing, name) in [(2, "conversation"), (3, "key"), (4, "body")] {
+            let mut rest = fields.to_vec();
+            rest.remove(missing);
+            let told = parse(&rest);
+            assert!(
+                matches!(&told, Err(ParseError::BadRequest { id: Some(7), message }) if message.contains(name)),
+                "{told:?}"
+            );
+        }
+        assert_eq!(ClientFrame::parse(&format!("{} x", line(&fields))), Err(ParseError::Malformed));
+        assert!(matches!(parse(&["\"type\":\"sendx\""]), Err(ParseError::UnknownType { .. })));
     }
 
     #[test]
