@@ -193,7 +193,10 @@ impl Desk {
     /// The project's desk, set up at its first use: who its agents are, what is open, who waits.
     async fn project(self: &Arc<Self>, id: ProjectId) -> Result<Arc<ProjectDesk>, Failure> {
         let cell = Arc::clone(self.projects.lock().entry(id).or_default());
-        cell.get_or_try_init(|| Box::pin(self.set_up(id))).await.cloned()
+        if let Some(known) = cell.get() {
+            return Ok(Arc::clone(known));
+        }
+        Box::pin(cell.get_or_try_init(|| self.set_up(id))).await.cloned()
     }
 
     async fn set_up(self: &Arc<Self>, id: ProjectId) -> Result<Arc<ProjectDesk>, Failure> {

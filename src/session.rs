@@ -19,10 +19,7 @@ mod work;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -109,7 +106,7 @@ where
 fn serve<S, T>(mut serving: Serving, mut socket: Socket<S>, seat: T) -> impl Future<Output = ()> + Send
 where
     T: Send,
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Stream,
 {
     async move {
         let ending = serving.run(&mut socket).await;
@@ -121,7 +118,7 @@ where
     }
 }
 
-async fn close<S: AsyncRead + AsyncWrite + Unpin>(socket: Socket<S>, ending: Ending) {
+async fn close<S: Stream>(socket: Socket<S>, ending: Ending) {
     metrics::counter!("deskbell_closes_total", "reason" => ending.reason()).increment(1);
     socket.close(ending).await;
 }
@@ -129,7 +126,7 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(socket: Socket<S>, ending: End
 /// Waits for `connect`, checks it and answers.
 async fn greet<S>(context: &Arc<Context>, peer: &Peer, socket: &mut Socket<S>) -> Result<Greeted, Ending>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Stream,
 {
     let limit = Duration::from_millis(context.limits.connect_timeout_ms);
     let Ok(first) = timeout(limit, first_frame(context, socket)).await else {
@@ -175,7 +172,7 @@ async fn first_frame<S>(
     socket: &mut Socket<S>,
 ) -> Result<tokio_tungstenite::tungstenite::Utf8Bytes, Ending>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Stream,
 {
     for _ in 0..=context.limits.control_frames_per_10s {
         match socket.receive().await? {

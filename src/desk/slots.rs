@@ -155,7 +155,12 @@ impl Slots {
             slot.used_at.store(now, Ordering::Relaxed);
             (Arc::clone(&slot.loaded), Arc::clone(&slot.waiting))
         };
-        let mut guard = Guard { loaded: lock.lock_owned().await, waiting };
+        // Mostly nobody has it. Who comes in between does not overtake those who wait: what is let go of is theirs at once.
+        let loaded = match Arc::clone(&lock).try_lock_owned() {
+            Ok(loaded) => loaded,
+            Err(_) => Box::pin(lock.lock_owned()).await,
+        };
+        let mut guard = Guard { loaded, waiting };
         self.catch_up(&mut guard);
         guard
     }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -71,15 +72,15 @@ impl Step {
 
 impl Desk {
     /// Carries out `command` in a conversation of the caller's.
-    pub async fn write(
+    pub fn write(
         self: &Arc<Self>,
         caller: &Caller,
         id: ConversationId,
         key: Option<Key>,
         command: Command,
-    ) -> Result<Written, Failure> {
-        let written = self.write_claiming(caller, id, key, command, None).await?;
-        written.ok_or_else(|| Failure::Unavailable("the conversation could not be given away".to_owned()))
+    ) -> impl Future<Output = Result<Written, Failure>> + Send {
+        let unclaimed = || Failure::Unavailable("the conversation could not be given away".to_owned());
+        self.write_claiming(caller, id, key, command, None).map(move |written| written?.ok_or_else(unclaimed))
     }
 
     /// As [`Desk::write`], if an agent has room for what the command gives it; none if it has not.
@@ -166,13 +167,13 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) async fn append(
+    pub(super) fn append(
         &self,
         before: &Conversation,
         step: &Step,
         open: Option<NewConversation>,
         claim: Option<Claim>,
-    ) -> Result<(), AppendError> {
+    ) -> impl Future<Output = Result<(), AppendError>> + Send {
         let append = Append {
             expected_seq: before.seq,
             expected_desk_seq: before.desk_seq,
@@ -181,7 +182,7 @@ impl Desk {
             open,
             claim,
         };
-        self.log.append(append).await
+        self.log.append(append)
     }
 
     /// Publishes what is in the log now. Still under the conversation's lock, so that all hear it in order.

@@ -31,16 +31,32 @@ struct Frames {
     payload: u64,
     fragments: usize,
     most: usize,
+    /// Messages that were begun with their last frame, and not taken out by who reads; control frames count.
+    untaken: usize,
 }
 
 impl<S> Meter<S> {
     pub(super) const fn new(stream: S, most_fragments: usize) -> Self {
-        let frames = Frames { header: [0; 14], known: 0, payload: 0, fragments: 0, most: most_fragments };
+        let frames = Frames { header: [0; 14], known: 0, payload: 0, fragments: 0, most: most_fragments, untaken: 0 };
         Self { stream, frames }
+    }
+
+    pub(super) const fn get_ref(&self) -> &S {
+        &self.stream
     }
 
     pub(super) const fn get_mut(&mut self) -> &mut S {
         &mut self.stream
+    }
+
+    /// One message was taken out.
+    pub(super) const fn take_message(&mut self) {
+        self.frames.untaken = self.frames.untaken.saturating_sub(1);
+    }
+
+    /// Whether some of what came in may be a whole message that was not taken out.
+    pub(super) const fn may_hold_message(&self) -> bool {
+        self.frames.untaken > 0
     }
 
     /// The same count over bytes that were read before the meter was there.
@@ -89,6 +105,7 @@ impl Frames {
         };
         self.known = 0;
         let (is_final, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
+        self.untaken += usize::from(is_control || is_final);
         if is_control {
             return Ok(());
         }
@@ -175,6 +192,23 @@ mod tests {
                 assert!(!accepts(&broken, piece));
             }
         }
+    }
+
+    #[test]
+    fn what_was_not_taken_out_is_known() {
+        let mut meter = Meter::new((), 16);
+        assert!(!meter.may_hold_message());
+        for bytes in [frame(0x01, 300), frame(0x00, 9)] {
+            meter.count(&bytes).unwrap();
+            assert!(!meter.may_hold_message(), "the last fragment is missing");
+        }
+        let last = frame(0x80, 5);
+        meter.count(&[&last[..], &frame(0x8a, 0), &frame(0x81, 70_000)].concat()).unwrap();
+        for _ in 0..3 {
+            assert!(meter.may_hold_message());
+            meter.take_message();
+        }
+        assert!(!meter.may_hold_message());
     }
 
     #[test]

@@ -10,10 +10,7 @@ use std::{
 
 use futures_util::{FutureExt as _, future::poll_immediate};
 use rand::Rng as _;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::WaitForCancellationFuture;
 
@@ -24,6 +21,7 @@ use super::{
     heartbeat::{Due, Heartbeat},
     pace::{Pace, Verdict, is_write},
     socket::{Ending, Inbound, Socket},
+    stream::Stream,
     work::Work,
 };
 use crate::{
@@ -101,7 +99,7 @@ impl Serving {
     /// Takes over from the greeting: what was subscribed goes on, and commands that came in the same frame as `connect` stand in line.
     pub(super) fn begin<S>(context: &Arc<Context>, greeted: Greeted, socket: &mut Socket<S>) -> Result<Self, Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Stream,
     {
         let Greeted { person, lanes, rest, reply: _ } = greeted;
         let now = Instant::now();
@@ -126,7 +124,7 @@ impl Serving {
     /// Serves until there is a reason to end.
     pub(super) async fn run<S>(&mut self, socket: &mut Socket<S>) -> Ending
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Stream,
     {
         // At once, also where nothing is to be written: the socket lets go of the task that greeted, which stays in memory for
         // as long as something could wake it.
@@ -158,7 +156,7 @@ impl Serving {
     /// One turn: what is there is taken and answered, and what came of it is written in one go.
     async fn step<S>(&mut self, socket: &mut Socket<S>, waits: &mut Waits<'_, '_>) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Stream,
     {
         self.start_next();
         waits.wake_by(self.drained_at.map_or(self.heartbeat.next(), |at| at.min(self.heartbeat.next())));
@@ -197,14 +195,11 @@ impl Serving {
         let arrived = is_write(&command).then_some(arrived);
         let (context, person) = (Arc::clone(&self.context), Arc::clone(&self.person));
         let recorded = self.record(&edge, &command);
-        let carried_out = async move { carry_out(&context, &person, command).await };
-        let tasks = &self.context.tasks;
-        let work = if recorded.is_some() {
-            Work::new(tasks, async move { recorded.around(carried_out).await })
-        } else {
-            Work::new(tasks, carried_out)
-        };
-        self.current = Some(Current { id, edge, arrived, work });
+        let mut outcome = carry_out(context, person, command);
+        if recorded.is_some() {
+            outcome = Box::pin(async move { recorded.around(outcome).await });
+        }
+        self.current = Some(Current { id, edge, arrived, work: Work::new(&self.context.tasks, outcome) });
     }
 
     /// The part of a command's trace in which it is carried out.
@@ -219,7 +214,7 @@ impl Serving {
 
     fn answer<S>(&mut self, socket: &mut Socket<S>, outcome: Outcome) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Stream,
     {
         let current = self.current.take();
         let (id, arrived) = current.as_ref().map_or((None, None), |current| (current.id, current.arrived));
@@ -256,7 +251,7 @@ impl Serving {
     /// Takes what is put out to the socket.
     fn deliver<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Stream,
     {
         let mut batch = self.person.stay.outbox.take();
         if batch.has_rest {
@@ -273,7 +268,7 @@ impl Serving {
     /// Writes what was put out, as long as the session may go on: who does not read is cut off as soon as who does.
     async fn write<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Stream,
     {
         self.heartbeat.sent(Instant::now());
         // Nearly always it is done at once, and nothing else is looked at.
@@ -288,7 +283,7 @@ impl Serving {
 
     fn beat<S>(&mut self, socket: &mut Socket<S>) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Stream,
     {
         let now = Instant::now();
         let outbox = &self.person.stay.outbox;
@@ -323,7 +318,7 @@ impl Serving {
 
     fn take_in<S>(&mut self, socket: &mut Socket<S>, inbound: Inbound) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Stream,
     {
         if self.person.stay.outbox.rouse() {
             // What was put out before the client asked comes before what it is told now.
@@ -343,7 +338,7 @@ impl Serving {
     /// Queues the commands of a frame, and answers those that are none.
     fn take_lines<'a, S>(&mut self, socket: &mut Socket<S>, lines: impl Iterator<Item = &'a str>) -> Result<(), Ending>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Stream,
     {
         for line in lines {
             if let Some(error) = self.queue(line)? {
@@ -397,7 +392,7 @@ impl Serving {
     }
 }
 
-fn put<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, frame: &ServerFrame) -> Result<(), Ending> {
+fn put<S: Stream>(socket: &mut Socket<S>, frame: &ServerFrame) -> Result<(), Ending> {
     socket.put([frame.encode().into()])
 }
 
@@ -408,7 +403,7 @@ async fn written_while_it_may_go_on<S>(
     token_ends: Instant,
 ) -> Result<(), Ending>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Stream,
 {
     tokio::select! {
         biased;

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
 };
 use tokio_tungstenite::{
@@ -97,9 +97,11 @@ pub(super) struct Socket<S> {
     waiting: VecDeque<Utf8Bytes>,
     /// Something was put in that was not written yet.
     is_unwritten: bool,
+    /// The library has no frame: there is one again only after something came in.
+    is_read_empty: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+impl<S: Stream> Socket<S> {
     /// A socket over `stream` after its handshake; `leftover` was read behind the request.
     pub(super) async fn new(stream: S, leftover: Bytes, limits: &Limits) -> Result<Self, Ending> {
         let config = WebSocketConfig::default()
@@ -114,14 +116,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let leftover = leftover.to_vec();
         let stream = WebSocketStream::from_partially_read(meter, leftover, Role::Server, Some(config)).await;
         let write_timeout = Duration::from_millis(limits.write_timeout_ms);
-        Ok(Self { stream, write_timeout, waiting: VecDeque::new(), is_unwritten: false })
+        Ok(Self { stream, write_timeout, waiting: VecDeque::new(), is_unwritten: false, is_read_empty: false })
     }
 
     /// Lets what is put out for `member` be written by others, too, where that can be.
-    pub(super) fn share(&mut self, member: &Arc<Member>)
-    where
-        S: Stream,
-    {
+    pub(super) fn share(&mut self, member: &Arc<Member>) {
         self.stream.get_mut().get_mut().share(member);
     }
 
@@ -132,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// The next frame, or why there is none. Cancel-safe.
     pub(super) async fn receive(&mut self) -> Result<Inbound, Ending> {
-        match self.stream.next().await {
+        match poll_fn(|wake| self.poll_next(wake)).await {
             Some(Ok(Message::Text(text))) => {
                 hot::FRAMES_RECEIVED.increment(1);
                 hot::RECEIVED_BYTES.increment(text.len() as u64);
@@ -143,6 +142,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Some(Ok(Message::Close(_))) | None => Err(Ending::Gone),
             Some(Err(error)) => Err(ending_of(&error)),
         }
+    }
+
+    /// The library clears room and looks at what it has each time that it is asked, which is whenever the session's task wakes: not
+    /// while nothing has come in.
+    fn poll_next(&mut self, wake: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        if self.is_read_empty {
+            ready!(self.stream.get_ref().get_ref().poll_readable(wake));
+        }
+        let next = self.stream.poll_next_unpin(wake);
+        let is_text = matches!(next, Poll::Ready(Some(Ok(Message::Text(_)))));
+        let meter = self.stream.get_mut();
+        if next.is_ready() {
+            meter.take_message();
+        }
+        // After a control frame it is asked once more: it answers a ping when it is next asked.
+        self.is_read_empty = next.is_pending() || (is_text && !meter.may_hold_message());
+        next
     }
 
     /// Puts `frames` in, small neighbours joined. Nothing is waited for: they are written by the next
@@ -216,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 }
 
 /// Ends our side and reads until the client ended its own.
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut Meter<S>) {
+async fn linger<S: Stream>(stream: &mut Meter<S>) {
     if stream.shutdown().await.is_err() {
         return;
     }

@@ -23,17 +23,30 @@ use crate::hub::Member;
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Lets what is put out for `member` be written by others, too, if that can be.
     fn share(&mut self, member: &Arc<Member>);
+
+    /// Ready when a read, after one that had to wait, may find something or the connection's end; else whoever asks is woken
+    /// then.
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()>;
 }
 
 impl Stream for Box<TlsStream<TcpStream>> {
     /// What is written has to be encrypted in its turn.
     fn share(&mut self, _: &Arc<Member>) {}
+
+    /// After a read that had to wait nothing is left that was decrypted.
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.get_ref().0.poll_read_ready(context).map(drop)
+    }
 }
 
 /// What the simulation has for a connection.
 #[cfg(feature = "fault-injection")]
 impl Stream for tokio::io::DuplexStream {
     fn share(&mut self, _: &Arc<Member>) {}
+
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
 }
 
 /// A connection without TLS.
@@ -62,6 +75,10 @@ impl Stream for Plain {
         if let Write::Own(half) = std::mem::replace(&mut self.write, Write::Shared(Arc::clone(member))) {
             member.outbox.attach(half);
         }
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.read.as_ref().poll_read_ready(context).map(drop)
     }
 }
 

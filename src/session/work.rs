@@ -1,15 +1,14 @@
 //! The command that a session is carrying out.
 
 use std::{
-    panic::AssertUnwindSafe,
-    pin::Pin,
+    panic::{AssertUnwindSafe, catch_unwind},
     task::{Context as Wake, Poll},
 };
 
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
-use super::commands::Outcome;
+use super::commands::{Carrying, Outcome};
 use crate::{protocol::close::CloseCode, tasks::Tasks};
 
 /// A command being carried out. The session's own task does it, which costs no task and no waking of its own. When the
@@ -22,7 +21,7 @@ pub(super) struct Work {
 
 enum Place {
     /// Here.
-    Own(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Own(Carrying),
     /// In a task of its own.
     Task(oneshot::Receiver<Outcome>),
     Done,
@@ -30,9 +29,8 @@ enum Place {
 
 impl Work {
     /// Takes up `work`; nothing of it is done until somebody waits for its outcome. One that panics ends its session.
-    pub(super) fn new(tasks: &Tasks, work: impl Future<Output = Outcome> + Send + 'static) -> Self {
-        let place = Place::Own(Box::pin(AssertUnwindSafe(work).catch_unwind().map(or_end)));
-        Self { tasks: tasks.clone(), place }
+    pub(super) fn new(tasks: &Tasks, work: Carrying) -> Self {
+        Self { tasks: tasks.clone(), place: Place::Own(work) }
     }
 
     /// Goes on with it where it waits for nobody.
@@ -40,6 +38,7 @@ impl Work {
         match std::mem::replace(&mut self.place, Place::Done) {
             Place::Own(work) => {
                 let (tell, outcome) = oneshot::channel();
+                let work = AssertUnwindSafe(work).catch_unwind().map(or_end);
                 self.tasks.spawn(work.map(|outcome| drop(tell.send(outcome))));
                 self.place = Place::Task(outcome);
             }
@@ -50,7 +49,8 @@ impl Work {
     /// Carries it out until it waits for something itself.
     pub(super) fn poll_outcome(&mut self, wake: &mut Wake<'_>) -> Poll<Outcome> {
         let outcome = match &mut self.place {
-            Place::Own(work) => work.poll_unpin(wake),
+            Place::Own(work) => catch_unwind(AssertUnwindSafe(|| work.poll_unpin(wake)))
+                .unwrap_or(Poll::Ready(Outcome::End(CloseCode::ServerError))),
             Place::Task(outcome) => outcome.poll_unpin(wake).map(or_end),
             Place::Done => Poll::Pending,
         };
@@ -98,7 +98,7 @@ mod tests {
             ended.notify_one();
             done()
         };
-        (Work::new(tasks, work), signals)
+        (Work::new(tasks, Box::pin(work)), signals)
     }
 
     #[tokio::test]
@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_panics_ends_the_session() {
-        let mut work = Work::new(&Tasks::new(), async { panic!("as the test wants it") });
+        let mut work = Work::new(&Tasks::new(), Box::pin(async { panic!("as the test wants it") }));
         assert!(matches!(outcome(&mut work).await, Outcome::End(CloseCode::ServerError)));
     }
 }
