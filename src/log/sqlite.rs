@@ -48,14 +48,14 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 ///
 /// `page_size` counts only while the file is empty. `synchronous = FULL` is what "acknowledged" rests on: NORMAL lost
 /// acknowledged commits in a power-cut test. `fullfsync` is the same promise on macOS. `secure_delete` zeroes what is
-/// deleted. The cache (-KiB) grows with use: 16 MiB hold the pages that some 3,000 busy conversations write to; what is
-/// not in it is in the system's. A larger one costs: after a page of a tree was divided, COMMIT looks at all of
-/// it (with 64 MiB 5 % of the CPU of a message). No memory map: through one, a failing disk is a signal that kills the
+/// deleted. The cache (-KiB) grows with use: 8 MiB hold the pages that some 1,500 busy conversations write to; what is
+/// not in it is in the system's, which costs no more. A larger one costs: after a page of a tree was divided, COMMIT looks at
+/// all of it (with 64 MiB 5 % of the CPU of a message, with 16 two more than with 8). No memory map: through one, a failing disk is a signal that kills the
 /// process; through `read` it is an error that heals. The
 /// writer's checkpoint after 16,000 pages (64 MiB) stops the commits; [`super::checkpoints`] sees to it that it hardly ever
 /// comes to that. A WAL of that size is read back in well under a second after a crash.
 const WRITER_PRAGMAS: &str = "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-    PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -16384; \
+    PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -8192; \
     PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF; \
     PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 67108864;";
 
