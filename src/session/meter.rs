@@ -33,11 +33,21 @@ struct Frames {
     most: usize,
     /// Messages that were begun with their last frame, and not taken out by who reads; control frames count.
     untaken: usize,
+    /// A fragment that is not the last was begun since who reads last found nothing: it may be against the rules.
+    is_unlooked: bool,
 }
 
 impl<S> Meter<S> {
     pub(super) const fn new(stream: S, most_fragments: usize) -> Self {
-        let frames = Frames { header: [0; 14], known: 0, payload: 0, fragments: 0, most: most_fragments, untaken: 0 };
+        let frames = Frames {
+            header: [0; 14],
+            known: 0,
+            payload: 0,
+            fragments: 0,
+            most: most_fragments,
+            untaken: 0,
+            is_unlooked: false,
+        };
         Self { stream, frames }
     }
 
@@ -54,9 +64,14 @@ impl<S> Meter<S> {
         self.frames.untaken = self.frames.untaken.saturating_sub(1);
     }
 
-    /// Whether some of what came in may be a whole message that was not taken out.
-    pub(super) const fn may_hold_message(&self) -> bool {
-        self.frames.untaken > 0
+    /// Who reads found no message in what came in.
+    pub(super) const fn was_looked_at(&mut self) {
+        self.frames.is_unlooked = false;
+    }
+
+    /// Whether some of what came in may be a message that was not taken out, or an error that was not found.
+    pub(super) const fn may_hold_something(&self) -> bool {
+        self.frames.untaken > 0 || self.frames.is_unlooked
     }
 
     /// The same count over bytes that were read before the meter was there.
@@ -105,7 +120,11 @@ impl Frames {
         };
         self.known = 0;
         let (is_final, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
-        self.untaken += usize::from(is_control || is_final);
+        if is_control || is_final {
+            self.untaken += 1;
+        } else {
+            self.is_unlooked = true;
+        }
         if is_control {
             return Ok(());
         }
@@ -197,18 +216,20 @@ mod tests {
     #[test]
     fn what_was_not_taken_out_is_known() {
         let mut meter = Meter::new((), 16);
-        assert!(!meter.may_hold_message());
+        assert!(!meter.may_hold_something());
         for bytes in [frame(0x01, 300), frame(0x00, 9)] {
             meter.count(&bytes).unwrap();
-            assert!(!meter.may_hold_message(), "the last fragment is missing");
+            assert!(meter.may_hold_something(), "an error");
+            meter.was_looked_at();
+            assert!(!meter.may_hold_something(), "the last fragment is missing");
         }
         let last = frame(0x80, 5);
         meter.count(&[&last[..], &frame(0x8a, 0), &frame(0x81, 70_000)].concat()).unwrap();
         for _ in 0..3 {
-            assert!(meter.may_hold_message());
+            assert!(meter.may_hold_something());
             meter.take_message();
         }
-        assert!(!meter.may_hold_message());
+        assert!(!meter.may_hold_something());
     }
 
     #[test]

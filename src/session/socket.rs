@@ -99,6 +99,8 @@ pub(super) struct Socket<S> {
     is_unwritten: bool,
     /// The library has no frame: there is one again only after something came in.
     is_read_empty: bool,
+    /// A ping was answered; the answer may not be written.
+    owes_pong: bool,
 }
 
 impl<S: Stream> Socket<S> {
@@ -116,12 +118,21 @@ impl<S: Stream> Socket<S> {
         let leftover = leftover.to_vec();
         let stream = WebSocketStream::from_partially_read(meter, leftover, Role::Server, Some(config)).await;
         let write_timeout = Duration::from_millis(limits.write_timeout_ms);
-        Ok(Self { stream, write_timeout, waiting: VecDeque::new(), is_unwritten: false, is_read_empty: false })
+        Ok(Self {
+            stream,
+            write_timeout,
+            waiting: VecDeque::new(),
+            is_unwritten: false,
+            is_read_empty: false,
+            owes_pong: false,
+        })
     }
 
     /// Lets what is put out for `member` be written by others, too, where that can be.
     pub(super) fn share(&mut self, member: &Arc<Member>) {
         self.stream.get_mut().get_mut().share(member);
+        // The library is asked once more, and lets go of the task that greeted.
+        self.is_read_empty = false;
     }
 
     /// Something is to be written that is not in here.
@@ -147,17 +158,26 @@ impl<S: Stream> Socket<S> {
     /// The library clears room and looks at what it has each time that it is asked, which is whenever the session's task wakes: not
     /// while nothing has come in.
     fn poll_next(&mut self, wake: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        if self.owes_pong {
+            // What goes wrong is found by who reads or writes next.
+            self.owes_pong = self.stream.poll_flush_unpin(wake).is_pending();
+        }
         if self.is_read_empty {
             ready!(self.stream.get_ref().get_ref().poll_readable(wake));
         }
         let next = self.stream.poll_next_unpin(wake);
-        let is_text = matches!(next, Poll::Ready(Some(Ok(Message::Text(_)))));
         let meter = self.stream.get_mut();
-        if next.is_ready() {
-            meter.take_message();
-        }
-        // After a control frame it is asked once more: it answers a ping when it is next asked.
-        self.is_read_empty = next.is_pending() || (is_text && !meter.may_hold_message());
+        self.is_read_empty = match &next {
+            Poll::Pending => {
+                meter.was_looked_at();
+                true
+            }
+            Poll::Ready(message) => {
+                meter.take_message();
+                self.owes_pong |= matches!(message, Some(Ok(Message::Ping(_))));
+                S::HOLDS_NOTHING_BACK && !meter.may_hold_something()
+            }
+        };
         next
     }
 

@@ -24,12 +24,18 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Lets what is put out for `member` be written by others, too, if that can be.
     fn share(&mut self, member: &Arc<Member>);
 
-    /// Ready when a read, after one that had to wait, may find something or the connection's end; else whoever asks is woken
-    /// then.
+    /// Whether a read brings all that has come as far as there is room, so that after it only the system holds any more.
+    const HOLDS_NOTHING_BACK: bool;
+
+    /// Ready when a read may find something or the connection's end, after one that had to wait, or after any where nothing is
+    /// held back; else whoever asks is woken then.
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()>;
 }
 
 impl Stream for Box<TlsStream<TcpStream>> {
+    /// What was decrypted waits in here for the next read.
+    const HOLDS_NOTHING_BACK: bool = false;
+
     /// What is written has to be encrypted in its turn.
     fn share(&mut self, _: &Arc<Member>) {}
 
@@ -42,6 +48,8 @@ impl Stream for Box<TlsStream<TcpStream>> {
 /// What the simulation has for a connection.
 #[cfg(feature = "fault-injection")]
 impl Stream for tokio::io::DuplexStream {
+    const HOLDS_NOTHING_BACK: bool = true;
+
     fn share(&mut self, _: &Arc<Member>) {}
 
     fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
@@ -71,6 +79,8 @@ impl From<TcpStream> for Plain {
 }
 
 impl Stream for Plain {
+    const HOLDS_NOTHING_BACK: bool = true;
+
     fn share(&mut self, member: &Arc<Member>) {
         if let Write::Own(half) = std::mem::replace(&mut self.write, Write::Shared(Arc::clone(member))) {
             member.outbox.attach(half);

@@ -16,6 +16,7 @@ mod log_story;
 mod logs;
 mod nodes;
 mod origins;
+mod pieces;
 mod resume;
 #[cfg(feature = "fault-injection")]
 mod simulation;
