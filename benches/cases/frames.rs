@@ -48,9 +48,7 @@ fn outbound(gauge: &mut impl Gauge) {
     });
     for (name, bytes) in [("128", MESSAGE_BYTES), ("8,000", LONGEST)] {
         let entry = entry(&head, bytes);
-        gauge.plain(&format!("frames/encode entry, {name} bytes"), || {
-            ServerFrame::Entry(Box::new(server::Entry::of(black_box(&entry), "e1"))).encode()
-        });
+        gauge.plain(&format!("frames/encode entry, {name} bytes"), || server::encode_entry(black_box(&entry), "e1"));
     }
     gauge.plain("frames/encode read", || {
         let by = Who::Visitor(head.visitor);

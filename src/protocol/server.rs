@@ -47,15 +47,7 @@ pub enum ServerFrame {
 impl ServerFrame {
     /// The frame as one line of JSON.
     pub fn encode(&self) -> String {
-        encode(self, self.usual_bytes())
-    }
-
-    /// About as many bytes as it takes: most frames are written without looking for a larger place half way.
-    fn usual_bytes(&self) -> usize {
-        match self {
-            Self::Entry(entry) => entry_bytes(&entry.event),
-            _ => USUAL_BYTES,
-        }
+        encode(self, USUAL_BYTES)
     }
 }
 
@@ -70,6 +62,7 @@ fn entry_bytes(event: &Event) -> usize {
     }
 }
 
+/// As one line of JSON. With room for about as much as it takes it is written without looking for a larger place half way.
 fn encode(frame: &impl Serialize, usual_bytes: usize) -> String {
     let mut bytes = Vec::with_capacity(usual_bytes);
     // Serialising these types can't fail: no map with non-string keys, no failing Serialize. What is written is UTF-8.

@@ -8,6 +8,7 @@ mod http;
 mod link;
 mod people;
 pub(crate) mod postgres;
+pub(crate) mod raw;
 mod redis;
 mod server;
 mod stream;

@@ -17,7 +17,7 @@ use tokio::{
 use crate::support::{Client, PASSWORD, Request, Server, Setup, Stream, certificate, tls_client, until};
 
 /// A server with a certificate of its own.
-async fn start(more: impl FnOnce(&mut Setup)) -> (Server, CertificateDer<'static>) {
+pub(crate) async fn start(more: impl FnOnce(&mut Setup)) -> (Server, CertificateDer<'static>) {
     let mut setup = Setup::new();
     let made = certificate(setup.path());
     let file = |name: &str| setup.path().join(name).display().to_string();

@@ -8,30 +8,14 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{Client, Request, Server, Setup, Stream, message, within};
+use crate::support::{
+    Client, Request, Server, Setup, Stream, message,
+    raw::{CONTINUED, PING, TEXT, TEXT_TO_BE_CONTINUED, frame, head},
+    within,
+};
 
 /// What memory may grow by under any of this, in MiB.
 const GROWTH_MIB: u64 = 20;
-
-/// The head of a masked frame: its first byte, and the length that it claims.
-fn head(first: u8, length: u64) -> Vec<u8> {
-    let mut bytes = vec![first, 0x80 | 127];
-    bytes.extend(length.to_be_bytes());
-    bytes.extend([0; 4]);
-    bytes
-}
-
-/// A masked frame; the mask is zero, so the payload stands as it is.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = head(first, payload.len() as u64);
-    bytes.extend(payload);
-    bytes
-}
-
-const TEXT: u8 = 0x81;
-const TEXT_TO_BE_CONTINUED: u8 = 0x01;
-const CONTINUED: u8 = 0x00;
-const PING: u8 = 0x89;
 
 /// Two who talk, and go on talking while others misbehave.
 struct Talk {
