@@ -5,7 +5,7 @@
 //! groups: only then does it begin its log anew instead of making it longer.
 //!
 //! It is done often, so that it is little each time. What a checkpoint wrote is synced at its end, and commits wait for the
-//! same disk meanwhile: with 6,000 messages at a time one in a hundred was acknowledged 6 to 7 ms late, because of that alone.
+//! same disk meanwhile: with 6,000 messages at a time a COMMIT took up to 14 ms, and seventy messages stood in line behind it.
 
 use std::{
     path::PathBuf,
