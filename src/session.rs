@@ -33,6 +33,7 @@ use crate::{
     config::Limits,
     desk::{Desk, accounts::Accounts},
     hub::Hub,
+    line::{Line, PATIENCE},
     pressure::Pressure,
     protocol::close::CloseCode,
     tasks::Tasks,
@@ -50,6 +51,8 @@ pub struct Context {
     pub accounts: Arc<Accounts>,
     /// The limits it lives under.
     pub limits: Arc<Limits>,
+    /// Where those wait who said `connect`.
+    pub greetings: Line,
     /// How near this node is to what it can bear.
     pub pressure: Arc<Pressure>,
     /// The present time.
@@ -138,12 +141,11 @@ where
     edge.note("deskbell.command", &"connect");
     let identified = async {
         match Greeting::read(context, peer, &frame) {
-            Ok(greeting) => greeting.identify().await,
+            Ok(greeting) => in_turn(context, socket, greeting).await,
             Err(turned) => Err(turned),
         }
     };
-    let greeted = edge.around(identified).await;
-    let greeted = match greeted {
+    let greeted = match edge.around(identified).await {
         Ok(greeted) => greeted,
         Err(Turned { error, ending }) => {
             if let Some(error) = error {
@@ -164,6 +166,19 @@ where
         }
     }
     Ok(greeted)
+}
+
+/// Lets somebody in when it is its turn, unless it hung up meanwhile: what is asked of the database for those who are gone would
+/// only keep back those who are not.
+async fn in_turn<S>(context: &Context, socket: &Socket<S>, greeting: Greeting<'_>) -> Result<Greeted, Turned>
+where
+    S: Stream,
+{
+    let Ok(_turn) = timeout(PATIENCE, context.greetings.turn()).await else { return Err(greeting.came_too_late()) };
+    if socket.has_hung_up() {
+        return Err(Turned { error: None, ending: Ending::Gone });
+    }
+    greeting.identify().await
 }
 
 /// The first text frame. Pings may come before it, a few.

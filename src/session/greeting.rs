@@ -134,6 +134,12 @@ impl<'a> Greeting<'a> {
         }
     }
 
+    /// Too many came before it.
+    pub(super) fn came_too_late(&self) -> Turned {
+        let message = "too many come in at the same time";
+        Turned::with(CloseCode::ServerError, self.id, ErrorCode::Unavailable, message, Some(1_000))
+    }
+
     fn no_good(&self, error: TokenError) -> Turned {
         let code = match error {
             // The code says it all; a client that reads the error first would take it for something else.
@@ -228,31 +234,32 @@ impl<'a> Greeting<'a> {
         let (context, caller) = (self.context, &person.caller);
         let named: BTreeMap<_, _> =
             self.connect.resume.iter().map(|position| ((position.conversation, position.lane), position)).collect();
-        let wanted: Vec<(ConversationId, Lane)> = match caller.actor {
-            Actor::Visitor { .. } => {
-                let mut own = context.desk.own_conversations(caller).await?;
-                // Older ones, too, where the client still holds them.
-                let threads = named.keys().filter(|(_, lane)| lane.is_thread());
-                let older = threads.map(|(conversation, _)| *conversation).filter(|known| !own.contains(known));
-                let older: Vec<_> = older.collect();
-                own.extend(older);
-                own.into_iter().map(|conversation| (conversation, Lane::Thread)).collect()
-            }
-            _ => named.keys().copied().collect(),
-        };
+        // A visitor's own, and of those it names older ones, too, where it still holds them.
+        let own = context.desk.own_conversations(caller).await?;
+        let may_name = |lane: Lane| lane.is_thread() || !matches!(caller.actor, Actor::Visitor { .. });
+        let others = named.keys().copied().filter(|(id, lane)| may_name(*lane) && !own.contains(id));
+        let mut wanted: Vec<_> = own.iter().map(|id| (*id, Lane::Thread)).chain(others).collect();
         let (mut conversations, mut lanes, mut budget) = (Vec::new(), Vec::new(), Budget::default());
-        let (mut wanted, mut tried) = (wanted, Vec::new());
+        let mut tried = Vec::new();
         loop {
             for at in std::mem::take(&mut wanted) {
                 tried.push(at.0);
                 // Looked at before it is subscribed to: what is not the caller's can't be listened to, not even for a moment.
                 // An agent may name what was purged or never was its project's: it is told by the absence.
-                let seen = context.desk.look(caller, at.0).await;
-                if matches!(seen, Err(Failure::Refused(_))) || !context.hub.subscribe(&person.stay, at.0, at.1) {
+                let may_not =
+                    !own.contains(&at.0) && matches!(context.desk.look(caller, at.0).await, Err(Failure::Refused(_)));
+                if may_not || !context.hub.subscribe(&person.stay, at.0, at.1) {
                     continue;
                 }
                 let since = named.get(&at).map(|position| since_of(position));
-                let caught_up = context.desk.catch_up(caller, at, since.as_ref(), &mut budget).await?;
+                let caught_up = match context.desk.catch_up(caller, at, since.as_ref(), &mut budget).await {
+                    // It has just become somebody else's.
+                    Err(Failure::Refused(_)) => {
+                        context.hub.unsubscribe(&person.stay, at.0);
+                        continue;
+                    }
+                    caught_up => caught_up?,
+                };
                 count_resume(since.is_some(), caught_up.resumed);
                 lanes.push(lanes_of(at, &caught_up));
                 conversations.push(self.resumed(caller, at, caught_up));

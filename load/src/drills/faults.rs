@@ -8,6 +8,7 @@ use super::{Fault, Measured, SHORT_STORM, STORM, Scene};
 use crate::{
     client::{Buffers, Dialer, Sources},
     cluster::{node::Leg, wire::Way},
+    report::NOT_RESUMED,
     storm,
     stream::Stream,
 };
@@ -108,6 +109,9 @@ async fn storm(scene: &mut Scene<'_>, measured: &mut Measured) -> Result<()> {
     let mint = scene.cluster.mint.with_another_project().await?;
     let tokens = mint.make(sessions, 1).await?;
     let figures = storm::weather(&dialer, &tokens, storm::Settings { sessions }).await?;
+    if let Some(missing) = figures.get(NOT_RESUMED).filter(|missing| *missing > 0.0) {
+        bail!("{missing} of {sessions} never came back, or not to where they had been");
+    }
     if let Some(seconds) = figures.get("all_back_s").filter(|seconds| *seconds > scene.limit.as_secs_f64()) {
         bail!("the last of {sessions} was back after {seconds:.1} s");
     }

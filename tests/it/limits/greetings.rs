@@ -1,0 +1,91 @@
+//! How many are let in at once: the others wait in line, and who leaves it is passed over.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::AnyConnection;
+
+use crate::support::{Client, Server, Setup, fresh, message, open_database, sqlite};
+
+/// Longer than it takes to let somebody in.
+const A_WHILE: Duration = Duration::from_millis(300);
+const RESUMED: &str = "deskbell_resumes_total{outcome=\"resumed\"}";
+
+/// A server that lets one in at a time, and somebody who has that turn: of its conversation it can't be told how it is, because
+/// what is just being said there can't be written.
+struct Scene {
+    server: Server,
+    /// Holds the database's lock.
+    lock: AnyConnection,
+    _says: Client,
+    first: Client,
+    first_asked: u32,
+}
+
+impl Scene {
+    async fn begin(prepare: impl AsyncFnOnce(&Server)) -> Self {
+        let mut setup = Setup::new();
+        setup.text("database.url", "sqlite").limit("greetings_at_once", 1);
+        let server = setup.start().await;
+        prepare(&server).await;
+        let token = token(&server).await;
+        let mut says = server.join(&token).await;
+        let chat = says.rings("Hello").await;
+        let mut lock = open_database(&sqlite(&server.path().join("data"))).await;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut lock).await.unwrap();
+        says.say(message(&chat, &fresh())).await;
+        let mut first = server.socket().await;
+        let first_asked = first.say(connect(&token, &json!([]))).await;
+        Self { server, lock, _says: says, first, first_asked }
+    }
+
+    /// What waited is written, and the first is let in.
+    async fn goes_on(&mut self) {
+        sqlx::raw_sql("ROLLBACK").execute(&mut self.lock).await.unwrap();
+        assert_eq!(self.first.answer(self.first_asked).await["type"], "ok");
+    }
+}
+
+async fn token(server: &Server) -> String {
+    server.session(&server.project).await["token"].as_str().unwrap().to_owned()
+}
+
+fn connect(token: &str, resume: &Value) -> Value {
+    json!({"type": "connect", "token": token, "resume": resume})
+}
+
+#[tokio::test]
+async fn who_comes_in_waits_its_turn() {
+    let mut scene = Scene::begin(async |_| {}).await;
+    let mut second = scene.server.socket().await;
+    let asked = second.say(connect(&token(&scene.server).await, &json!([]))).await;
+    scene.server.has_refused("greetings_at_once").await;
+    let early = tokio::time::timeout(A_WHILE, second.answer(asked)).await;
+    assert!(early.is_err(), "it was let in before its turn: {early:?}");
+    scene.goes_on().await;
+    assert_eq!(second.answer(asked).await["type"], "ok");
+}
+
+#[tokio::test]
+async fn who_leaves_the_line_is_passed_over() {
+    let (mut known, mut position) = (String::new(), Value::Null);
+    let mut scene = Scene::begin(async |server| {
+        known = token(server).await;
+        let mut client = server.join(&known).await;
+        let opened = client.ask(json!({"type": "open", "key": fresh(), "body": {"text": "Hello"}})).await;
+        position =
+            json!([{"conversation": opened["conversation"], "epoch": opened["epoch"], "lane": "thread", "seq": 1}]);
+        server.socket().await.connect(&known, position.clone()).await;
+    })
+    .await;
+    assert!((scene.server.metric(RESUMED).await - 1.0).abs() < 0.1);
+    let mut second = scene.server.socket().await;
+    second.say(connect(&known, &position)).await;
+    scene.server.has_refused("greetings_at_once").await;
+    drop(second);
+    let mut third = scene.server.socket().await;
+    let asked = third.say(connect(&token(&scene.server).await, &json!([]))).await;
+    scene.goes_on().await;
+    assert_eq!(third.answer(asked).await["type"], "ok");
+    assert!((scene.server.metric(RESUMED).await - 1.0).abs() < 0.1, "the database was asked for somebody who had left");
+}
