@@ -22,7 +22,6 @@ pub mod domain;
 pub mod edge;
 pub mod hub;
 pub mod ids;
-pub mod line;
 pub mod log;
 pub mod passwords;
 pub mod pressure;

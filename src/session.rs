@@ -9,6 +9,7 @@ mod attending;
 mod commands;
 mod greeting;
 mod heartbeat;
+pub mod line;
 mod meter;
 mod pace;
 mod serving;
@@ -16,7 +17,7 @@ mod socket;
 pub mod stream;
 mod work;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     greeting::{Greeted, Greeting, Turned},
+    line::Lines,
     serving::{Serving, may_not_go_on},
     socket::{Ending, Inbound, Socket},
     stream::Stream,
@@ -33,7 +35,6 @@ use crate::{
     config::Limits,
     desk::{Desk, accounts::Accounts},
     hub::Hub,
-    line::{Line, PATIENCE},
     pressure::Pressure,
     protocol::close::CloseCode,
     tasks::Tasks,
@@ -52,7 +53,7 @@ pub struct Context {
     /// The limits it lives under.
     pub limits: Arc<Limits>,
     /// Where those wait who said `connect`.
-    pub greetings: Line,
+    pub greetings: Lines,
     /// How near this node is to what it can bear.
     pub pressure: Arc<Pressure>,
     /// The present time.
@@ -168,17 +169,48 @@ where
     Ok(greeted)
 }
 
-/// Lets somebody in when it is its turn, unless it hung up meanwhile: what is asked of the database for those who are gone would
-/// only keep back those who are not.
-async fn in_turn<S>(context: &Context, socket: &Socket<S>, greeting: Greeting<'_>) -> Result<Greeted, Turned>
+/// Lets somebody in when it is its turn. Who leaves before leaves the line at once: what is asked of the database for those who are
+/// gone would only keep back those who are not.
+async fn in_turn<S>(context: &Context, socket: &mut Socket<S>, mut greeting: Greeting<'_>) -> Result<Greeted, Turned>
 where
     S: Stream,
 {
-    let Ok(_turn) = timeout(PATIENCE, context.greetings.turn()).await else { return Err(greeting.came_too_late()) };
-    if socket.has_hung_up() {
-        return Err(Turned { error: None, ending: Ending::Gone });
+    let (_, caller) = greeting.check()?;
+    let line = context.greetings.of(&caller.actor);
+    let turn = if let Some(turn) = line.free() {
+        turn
+    } else {
+        tokio::select! {
+            biased;
+            turned = leaves(context, socket, &mut greeting) => return Err(turned),
+            turn = line.turn() => turn.ok_or_else(|| greeting.came_too_late())?,
+        }
+    };
+    // Behind a pointer: it takes several KiB, which those who wait need not have.
+    line::take(turn, Box::pin(greeting.identify())).await
+}
+
+/// Waits until the client leaves, or does what no client may. What it says meanwhile is kept, as far as there is room.
+async fn leaves<S>(context: &Context, socket: &mut Socket<S>, greeting: &mut Greeting<'_>) -> Turned
+where
+    S: Stream,
+{
+    let mut control = context.limits.control_frames_per_10s;
+    while greeting.has_room() {
+        match socket.receive().await {
+            Err(ending) => return ending.into(),
+            Ok(Inbound::Text(frame)) => match greeting.keep(&frame) {
+                Ok(()) => {}
+                Err(turned) => return turned,
+            },
+            Ok(Inbound::Control) if control > 0 => control -= 1,
+            Ok(Inbound::Control) => {
+                refused("control_frames_per_10s");
+                return Ending::Code(CloseCode::RateLimited).into();
+            }
+        }
     }
-    greeting.identify().await
+    pending().await
 }
 
 /// The first text frame. Pings may come before it, a few.

@@ -106,6 +106,7 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     ("deskbell_sessions", Unit::Count, "sockets, by kind"),
     ("deskbell_visitors_online", Unit::Count, "sessions of visitors on all nodes, by project"),
     ("deskbell_conversations_waiting", Unit::Count, "conversations in line for an agent, on all nodes, by project"),
+    ("deskbell_greetings_waiting", Unit::Count, "sockets that said `connect` and wait their turn"),
     ("deskbell_connections", Unit::Count, "TCP connections of the public listener"),
     ("deskbell_outbox_bytes", Unit::Bytes, "bytes waiting to be written to clients"),
     ("deskbell_open_file_descriptors", Unit::Count, "file descriptors in use"),

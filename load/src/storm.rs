@@ -8,11 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use deskbell::{
     domain::{Key, Lane},
     ids::ConversationId,
     protocol::client::{Availability, Body, Command, Connect, Open, Position, Send, SetAvailability},
+    tasks::Tasks,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
@@ -31,8 +32,10 @@ const SETUPS_AT_ONCE: usize = 64;
 const SPEAKERS: usize = 16;
 /// How many times a visitor tries before it counts as lost; between tries it waits as the widget does.
 const TRIES: u32 = 6;
-/// The first wait after a failure; it doubles.
+/// The longest first wait after a failure; it doubles, and each is left to chance, as the widget's.
 const BACKOFF: Duration = Duration::from_millis(500);
+/// How long the widget waits for the whole way in.
+const WAY_IN: Duration = Duration::from_secs(15);
 
 /// How to storm.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -89,8 +92,8 @@ pub(crate) async fn weather(dialer: &Dialer, tokens: &Tokens, settings: Settings
     drop(links);
 
     speak(dialer, tokens, &mut places).await?;
-    let start = Instant::now();
-    let mut returns: Vec<_> = places.iter().map(|place| come_back(dialer, tokens, place)).collect();
+    let (start, leaving) = (Instant::now(), Tasks::new());
+    let mut returns: Vec<_> = places.iter().map(|place| come_back(dialer, tokens, place, &leaving)).collect();
     let mut back = stream::iter(returns.drain(..)).buffer_unordered(settings.sessions);
     let mut results = Vec::with_capacity(settings.sessions);
     while let Some(result) = back.next().await {
@@ -101,6 +104,7 @@ pub(crate) async fn weather(dialer: &Dialer, tokens: &Tokens, settings: Settings
     }
     let elapsed = start.elapsed();
     drop(back);
+    leaving.stop();
     Ok(judge(&results, elapsed))
 }
 
@@ -150,26 +154,33 @@ async fn say(agent: &mut Link, place: &Place) -> Result<u64> {
 }
 
 /// Comes back, trying again as a client does; the link is dropped only when everybody has tried.
-async fn come_back(dialer: &Dialer, tokens: &Tokens, place: &Place) -> (Return, Option<Link>) {
+async fn come_back(dialer: &Dialer, tokens: &Tokens, place: &Place, leaving: &Tasks) -> (Return, Option<Link>) {
     let (start, mut failed) = (Instant::now(), Vec::new());
     for tries in 1..=TRIES {
-        match resume(dialer, tokens, place).await {
+        match resume(dialer, tokens, place, leaving).await {
             Ok((link, wrong)) => return (Return { took: start.elapsed(), failed, wrong }, Some(link)),
             Err(error) => failed.push(format!("{error:#}")),
         }
-        tokio::time::sleep(BACKOFF * 2_u32.pow(tries - 1)).await;
+        tokio::time::sleep((BACKOFF * 2_u32.pow(tries - 1)).mul_f64(rand::random())).await;
     }
     let wrong = failed.last().map(|why| format!("never came back: {why}"));
     (Return { took: start.elapsed(), failed, wrong }, None)
 }
 
-async fn resume(dialer: &Dialer, tokens: &Tokens, place: &Place) -> Result<(Link, Option<String>)> {
-    let mut link = Link::new(dialer.dial(place.index).await?);
+/// Who has waited too long leaves in the background, as one of `leaving`.
+async fn resume(dialer: &Dialer, tokens: &Tokens, place: &Place, leaving: &Tasks) -> Result<(Link, Option<String>)> {
+    let end = Instant::now() + WAY_IN;
+    let dialled = tokio::time::timeout_at(end.into(), dialer.dial(place.index)).await;
+    let mut link = Link::new(dialled.context("no WebSocket within 15 s")??);
     let position =
         Position { conversation: place.conversation, epoch: place.epoch.clone(), lane: Lane::Thread, seq: place.seq };
     let token = tokens.visitor(place.index).to_owned();
-    let connected = link.ask(Command::Connect(Connect { token, client: None, resume: vec![position] })).await?;
-    Ok((link, amiss(&connected, place)))
+    let connect = Command::Connect(Connect { token, client: None, resume: vec![position] });
+    let Ok(connected) = tokio::time::timeout_at(end.into(), link.ask(connect)).await else {
+        leaving.spawn(link.give_up());
+        bail!("no answer within 15 s");
+    };
+    Ok((link, amiss(&connected?, place)))
 }
 
 /// What is wrong with how a conversation goes on, in words.

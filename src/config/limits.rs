@@ -121,9 +121,10 @@ limits! {
     header_fields: usize = 64, "fields", 16..=1_024, "deskbell_refusals_total{limit=\"header_fields\"}";
     /// How long a socket may stay without a `connect` frame.
     connect_timeout_ms: u64 = 10_000, "ms", 100..=120_000, "deskbell_refusals_total{limit=\"connect_timeout_ms\"}";
-    /// How many of those who said `connect` are let in at once; more wait their turn, for up to 15 s. Each asks the database a few
-    /// things one after the other; so many keep the connections that read (`database.pool`) busy without a wait of seconds there.
-    greetings_at_once: usize = 64, "greetings", 1..=65_536, "deskbell_refusals_total{limit=\"greetings_at_once\"}";
+    /// How many visitors who said `connect` are let in at once, and how many agents; more wait their turn, for up to 15 s. Each asks the
+    /// database a few things one after the other: eight for each connection that reads (`database.pool`) keep those busy without a
+    /// wait of seconds there.
+    greetings_at_once: usize = 32, "greetings", 1..=65_536, "deskbell_refusals_total{limit=\"greetings_at_once\"}";
     /// The largest `connect` frame: a token of 1 KiB and the positions of fifty conversations.
     connect_bytes: usize = 8_192, "bytes", 1_024..=1_048_576, "deskbell_refusals_total{limit=\"connect_bytes\"}";
     /// The largest inbound frame and message: eight messages of 8,000 characters in a one-byte script.

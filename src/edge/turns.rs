@@ -1,33 +1,37 @@
 //! Whose turn it is to shake hands: so many at once, and of each address so many of them.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::time::{error::Elapsed, timeout};
-
-use crate::{
-    config::Limits,
-    line::{Line, PATIENCE},
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{error::Elapsed, timeout},
 };
+
+use crate::{config::Limits, telemetry};
+
+/// How long somebody waits for a turn: as long as Deskbell's own clients wait for the whole way in. Ten thousand who come back at
+/// once stand in line for some seconds; who is sent away from it comes again, and makes it longer.
+const IN_LINE: Duration = Duration::from_secs(15);
 
 /// The turns of TLS handshakes.
 #[derive(Debug)]
 pub(super) struct Turns {
-    all: Line,
+    all: Semaphore,
     each: usize,
-    lines: Mutex<HashMap<IpAddr, Arc<Line>>>,
+    lines: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
 /// The line of one address; forgotten when nobody stands in it.
-struct Own<'a> {
+struct Line<'a> {
     turns: &'a Turns,
     address: IpAddr,
-    line: Arc<Line>,
+    turns_left: Arc<Semaphore>,
 }
 
 impl Turns {
     pub(super) fn new(limits: &Limits) -> Self {
-        let all = Line::new(limits.handshakes_at_once, "handshakes_at_once");
+        let all = Semaphore::new(limits.handshakes_at_once);
         Self { all, each: limits.handshakes_per_address, lines: Mutex::default() }
     }
 
@@ -38,32 +42,40 @@ impl Turns {
         address: Option<IpAddr>,
         handshake: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
-        let own = address.map(|address| self.own(address));
+        let line = address.map(|address| self.line(address));
         let in_line = async {
-            let share = match &own {
-                Some(own) => own.line.turn().await,
+            let share = match &line {
+                Some(line) => wait(&line.turns_left, "handshakes_per_address").await,
                 None => None,
             };
-            (self.all.turn().await, share)
+            (wait(&self.all, "handshakes_at_once").await, share)
         };
-        let turn = timeout(PATIENCE, in_line).await?;
+        let turn = timeout(IN_LINE, in_line).await?;
         let done = handshake.await;
         drop(turn);
         Ok(done)
     }
 
-    fn own(&self, address: IpAddr) -> Own<'_> {
+    fn line(&self, address: IpAddr) -> Line<'_> {
         let mut lines = self.lines.lock();
-        let line = lines.entry(address).or_insert_with(|| Arc::new(Line::new(self.each, "handshakes_per_address")));
-        Own { turns: self, address, line: Arc::clone(line) }
+        let line = lines.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.each)));
+        Line { turns: self, address, turns_left: Arc::clone(line) }
     }
 }
 
-impl Drop for Own<'_> {
+/// Waits in a line; counts who has to. The line is never closed, so there is always a turn in the end.
+async fn wait<'a>(line: &'a Semaphore, limit: &'static str) -> Option<SemaphorePermit<'a>> {
+    if line.available_permits() == 0 {
+        telemetry::refused(limit);
+    }
+    line.acquire().await.ok()
+}
+
+impl Drop for Line<'_> {
     fn drop(&mut self) {
         let mut lines = self.turns.lines.lock();
         // The map's and this one: whoever joins takes its own under the same lock.
-        if Arc::strong_count(&self.line) == 2 {
+        if Arc::strong_count(&self.turns_left) == 2 {
             lines.remove(&self.address);
         }
     }
@@ -86,7 +98,7 @@ mod tests {
         assert_eq!(turns.take(there, async { 1 }).now_or_never(), Some(Ok(1)));
         assert_eq!(turns.take(here, async { 1 }).now_or_never(), None);
         drop(slow);
-        assert_eq!((turns.lines.lock().len(), turns.all.free()), (0, 3), "nothing is left behind");
+        assert_eq!((turns.lines.lock().len(), turns.all.available_permits()), (0, 3), "nothing is left behind");
         assert_eq!(turns.take(here, async { 1 }).now_or_never(), Some(Ok(1)));
     }
 

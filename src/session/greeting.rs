@@ -60,9 +60,15 @@ pub(super) struct Turned {
     pub(super) ending: Ending,
 }
 
+impl From<Ending> for Turned {
+    fn from(ending: Ending) -> Self {
+        Self { error: None, ending }
+    }
+}
+
 impl Turned {
     fn away(code: CloseCode) -> Self {
-        Self { error: None, ending: Ending::Code(code) }
+        Ending::Code(code).into()
     }
 
     fn with(code: CloseCode, id: Option<u32>, error: ErrorCode, message: &str, retry_ms: Option<u64>) -> Self {
@@ -100,14 +106,32 @@ impl<'a> Greeting<'a> {
         }
     }
 
-    /// Checks the token, lets the person in and answers.
-    pub(super) async fn identify(self) -> Result<Greeted, Turned> {
+    /// Whether more frames can be kept: not while there is as much as one frame may bring.
+    pub(super) fn has_room(&self) -> bool {
+        self.rest.len() < MAX_BATCH
+    }
+
+    /// Keeps what came after `connect`, and before its answer.
+    pub(super) fn keep(&mut self, frame: &Utf8Bytes) -> Result<(), Turned> {
+        let lines = ClientFrame::lines(frame).map_err(|_| Turned::away(CloseCode::BadProtocol))?;
+        self.rest.extend(lines.map(Utf8Bytes::from));
+        Ok(())
+    }
+
+    /// Checks what is told without a look into the database: version, token, origin.
+    pub(super) fn check(&self) -> Result<(Claims, Caller), Turned> {
         if self.connect.client.as_ref().is_some_and(ClientInfo::is_too_old) {
             return Err(Turned::away(CloseCode::VersionTooOld));
         }
         let claims = self.context.accounts.verify(&self.connect.token).map_err(|error| self.no_good(error))?;
         let caller = caller_of(&claims).ok_or_else(|| self.no_good(TokenError::Malformed))?;
         self.must_come_from_its_site(&claims)?;
+        Ok((claims, caller))
+    }
+
+    /// Checks it, however it was before, lets the person in and answers.
+    pub(super) async fn identify(self) -> Result<Greeted, Turned> {
+        let (claims, caller) = self.check()?;
         let stay = self.enter(&claims, &caller)?;
         // Once more: what was revoked before it stood in the hub reached nobody.
         self.context.accounts.verify(&self.connect.token).map_err(|error| self.no_good(error))?;
@@ -246,10 +270,12 @@ impl<'a> Greeting<'a> {
                 tried.push(at.0);
                 // Looked at before it is subscribed to: what is not the caller's can't be listened to, not even for a moment.
                 // An agent may name what was purged or never was its project's: it is told by the absence.
-                let may_not =
-                    !own.contains(&at.0) && matches!(context.desk.look(caller, at.0).await, Err(Failure::Refused(_)));
-                if may_not || !context.hub.subscribe(&person.stay, at.0, at.1) {
-                    continue;
+                let seen = if own.contains(&at.0) { Ok(()) } else { context.desk.look(caller, at.0).await.map(drop) };
+                match seen {
+                    Err(Failure::Refused(_)) => continue,
+                    Err(failure) => return Err(failure),
+                    Ok(()) if !context.hub.subscribe(&person.stay, at.0, at.1) => continue,
+                    Ok(()) => {}
                 }
                 let since = named.get(&at).map(|position| since_of(position));
                 let caught_up = match context.desk.catch_up(caller, at, since.as_ref(), &mut budget).await {

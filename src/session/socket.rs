@@ -140,11 +140,6 @@ impl<S: Stream> Socket<S> {
         self.is_unwritten = true;
     }
 
-    /// Whether the client has closed the connection. What it sent before may still wait to be read.
-    pub(super) fn has_hung_up(&self) -> bool {
-        self.stream.get_ref().get_ref().has_ended()
-    }
-
     /// The next frame, or why there is none. Cancel-safe.
     pub(super) async fn receive(&mut self) -> Result<Inbound, Ending> {
         match poll_fn(|wake| self.poll_next(wake)).await {

@@ -8,9 +8,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::FutureExt as _;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -31,14 +30,6 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Ready when a read may find something or the connection's end, after one that had to wait, or after any where nothing is
     /// held back; else whoever asks is woken then.
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()>;
-
-    /// Whether the other end sends nothing any more, as far as the system knows.
-    fn has_ended(&self) -> bool;
-}
-
-/// Asks the system whether `stream` has come to its end, however much of it was not read yet.
-fn has_ended(stream: &TcpStream) -> bool {
-    stream.ready(Interest::READABLE).now_or_never().is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
 }
 
 impl Stream for Box<TlsStream<TcpStream>> {
@@ -52,10 +43,6 @@ impl Stream for Box<TlsStream<TcpStream>> {
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.get_ref().0.poll_read_ready(context).map(drop)
     }
-
-    fn has_ended(&self) -> bool {
-        has_ended(self.get_ref().0)
-    }
 }
 
 /// What the simulation has for a connection.
@@ -67,10 +54,6 @@ impl Stream for tokio::io::DuplexStream {
 
     fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
-    }
-
-    fn has_ended(&self) -> bool {
-        false
     }
 }
 
@@ -106,10 +89,6 @@ impl Stream for Plain {
 
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.read.as_ref().poll_read_ready(context).map(drop)
-    }
-
-    fn has_ended(&self) -> bool {
-        has_ended(self.read.as_ref())
     }
 }
 

@@ -1,18 +1,15 @@
 //! How many are let in at once: the others wait in line, and who leaves it is passed over.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use crate::support::{Client, Server, Setup, fresh, message, open_database, sqlite};
+use crate::support::{Client, Server, Setup, fresh, message, open_database, sqlite, until};
 
-/// Longer than it takes to let somebody in.
-const A_WHILE: Duration = Duration::from_millis(300);
+const WAITING: &str = "deskbell_greetings_waiting";
 const RESUMED: &str = "deskbell_resumes_total{outcome=\"resumed\"}";
 
-/// A server that lets one in at a time, and somebody who has that turn: of its conversation it can't be told how it is, because
-/// what is just being said there can't be written.
+/// A server that lets one in at a time, and somebody who has that turn, for two seconds: of its conversation it can't be told how it
+/// is, because what is just being said there can't be written.
 struct Scene {
     server: Server,
     /// Holds the database's lock.
@@ -39,6 +36,12 @@ impl Scene {
         Self { server, lock, _says: says, first, first_asked }
     }
 
+    /// So many wait their turn.
+    async fn have_lined_up(&self, count: u32) {
+        let waiting = || async { (self.server.metric(WAITING).await - f64::from(count)).abs() < 0.1 };
+        until(format!("{count} wait"), || async { waiting().await.then_some(()) }).await;
+    }
+
     /// What waited is written, and the first is let in.
     async fn goes_on(&mut self) {
         sqlx::raw_sql("ROLLBACK").execute(&mut self.lock).await.unwrap();
@@ -56,14 +59,37 @@ fn connect(token: &str, resume: &Value) -> Value {
 
 #[tokio::test]
 async fn who_comes_in_waits_its_turn() {
-    let mut scene = Scene::begin(async |_| {}).await;
+    let mut agent = String::new();
+    let mut scene = Scene::begin(async |server| agent = server.hire("Grace").await.token).await;
     let mut second = scene.server.socket().await;
     let asked = second.say(connect(&token(&scene.server).await, &json!([]))).await;
-    scene.server.has_refused("greetings_at_once").await;
-    let early = tokio::time::timeout(A_WHILE, second.answer(asked)).await;
-    assert!(early.is_err(), "it was let in before its turn: {early:?}");
+    scene.have_lined_up(1).await;
+    // Agents have a line of their own.
+    scene.server.join(&agent).await;
     scene.goes_on().await;
     assert_eq!(second.answer(asked).await["type"], "ok");
+    scene.have_lined_up(0).await;
+}
+
+/// It may say things before it is let in, as before it is answered.
+#[tokio::test]
+async fn what_is_said_in_line_is_carried_out_after_it() {
+    let mut scene = Scene::begin(async |_| {}).await;
+    let mut second = scene.server.socket().await;
+    second.say(connect(&token(&scene.server).await, &json!([]))).await;
+    scene.have_lined_up(1).await;
+    let opened = second.say(json!({"type": "open", "key": fresh(), "body": {"text": "Hello"}})).await;
+    scene.goes_on().await;
+    assert_eq!(second.answer(opened).await["type"], "ok");
+}
+
+#[tokio::test]
+async fn who_has_no_good_token_is_told_before_the_line() {
+    let mut scene = Scene::begin(async |_| {}).await;
+    let mut second = scene.server.socket().await;
+    second.say(connect("nonsense", &json!([]))).await;
+    assert_eq!(second.closed().await, 4501);
+    scene.goes_on().await;
 }
 
 #[tokio::test]
@@ -81,8 +107,10 @@ async fn who_leaves_the_line_is_passed_over() {
     assert!((scene.server.metric(RESUMED).await - 1.0).abs() < 0.1);
     let mut second = scene.server.socket().await;
     second.say(connect(&known, &position)).await;
-    scene.server.has_refused("greetings_at_once").await;
-    drop(second);
+    scene.have_lined_up(1).await;
+    // As browsers do: they say so, and wait for the server's own word before they hang up.
+    second.says_goodbye().await;
+    scene.have_lined_up(0).await;
     let mut third = scene.server.socket().await;
     let asked = third.say(connect(&token(&scene.server).await, &json!([]))).await;
     scene.goes_on().await;

@@ -213,6 +213,11 @@ impl Client {
         within("a frame is sent", self.socket.send(Message::binary(b"{}".to_vec()))).await.unwrap();
     }
 
+    /// Says that it goes, and stays to hear that the server knows.
+    pub(crate) async fn says_goodbye(&mut self) {
+        within("goodbye", self.socket.send(Message::Close(None))).await.unwrap();
+    }
+
     /// Goes, as a closed tab does.
     pub(crate) async fn leave(mut self) {
         drop(within("goodbye", self.socket.close(None)).await);
