@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     greeting::{Greeted, Greeting, Turned},
     line::Lines,
+    pace::Pace,
     serving::{Serving, may_not_go_on},
     socket::{Ending, Inbound, Socket},
     stream::Stream,
@@ -195,7 +196,7 @@ async fn leaves<S>(context: &Context, socket: &mut Socket<S>, greeting: &mut Gre
 where
     S: Stream,
 {
-    let mut control = context.limits.control_frames_per_10s;
+    let mut pace = Pace::default();
     while greeting.has_room() {
         match socket.receive().await {
             Err(ending) => return ending.into(),
@@ -203,11 +204,8 @@ where
                 Ok(()) => {}
                 Err(turned) => return turned,
             },
-            Ok(Inbound::Control) if control > 0 => control -= 1,
-            Ok(Inbound::Control) => {
-                refused("control_frames_per_10s");
-                return Ending::Code(CloseCode::RateLimited).into();
-            }
+            Ok(Inbound::Control) if pace.control(&context.limits, context.clock.ticks()) => {}
+            Ok(Inbound::Control) => return Ending::Code(CloseCode::RateLimited).into(),
         }
     }
     pending().await

@@ -162,7 +162,7 @@ impl Metrics {
         for name in PLAIN_ZEROS {
             metrics::counter!(*name).increment(0);
         }
-        for name in ["deskbell_bus_deaf", "deskbell_draining"] {
+        for name in ["deskbell_bus_deaf", "deskbell_draining", "deskbell_greetings_waiting"] {
             metrics::gauge!(name).set(0);
         }
         for (name, label, values) in ZEROS {

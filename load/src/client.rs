@@ -397,13 +397,13 @@ impl Link {
         drop(tokio::time::timeout(Duration::from_secs(2), self.socket.close(None)).await);
     }
 
-    /// Gives up as browsers do: it says so, and keeps the connection until the server has said so, too, or a minute has passed.
+    /// Gives up as browsers do: it says so, and keeps the connection until the server has said so, too, for 20 s at the most.
     pub(crate) async fn give_up(mut self) {
         let goodbye = async {
             drop(self.socket.close(None).await);
             while let Some(Ok(_)) = self.socket.next().await {}
         };
-        drop(tokio::time::timeout(Duration::from_mins(1), goodbye).await);
+        drop(tokio::time::timeout(Duration::from_secs(20), goodbye).await);
     }
 
     /// Says goodbye; errors do not matter any more.

@@ -106,9 +106,10 @@ impl<'a> Greeting<'a> {
         }
     }
 
-    /// Whether more frames can be kept: not while there is as much as one frame may bring.
+    /// Whether another frame can be kept: not while there is as much as one may bring.
     pub(super) fn has_room(&self) -> bool {
-        self.rest.len() < MAX_BATCH
+        let bytes: usize = self.rest.iter().map(|line| line.len()).sum();
+        self.rest.len() < MAX_BATCH && bytes < self.context.limits.frame_bytes
     }
 
     /// Keeps what came after `connect`, and before its answer.

@@ -98,8 +98,13 @@ mod tests {
     use std::future::pending;
 
     use futures_util::FutureExt as _;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::{
+        domain::Role,
+        ids::{AgentId, VisitorId},
+    };
 
     fn line() -> Line {
         Lines::new(&Limits { greetings_at_once: 1, ..Limits::default() }).visitors
@@ -150,7 +155,10 @@ mod tests {
     #[test]
     fn agents_do_not_wait_for_visitors() {
         let lines = Lines::new(&Limits { greetings_at_once: 1, ..Limits::default() });
-        let _visitor = lines.of(&Actor::Routing).free().unwrap();
-        assert!(lines.agents.free().is_some());
+        let agent = Actor::Agent { id: AgentId::from(Uuid::nil()), name: "Grace".to_owned(), role: Role::Agent };
+        let visitor = Actor::Visitor { id: VisitorId::from(Uuid::nil()), name: None };
+        let _visitor = lines.of(&visitor).free().unwrap();
+        assert!(lines.of(&visitor).free().is_none());
+        assert!(lines.of(&agent).free().is_some());
     }
 }

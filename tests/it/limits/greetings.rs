@@ -8,15 +8,17 @@ use crate::support::{Client, Server, Setup, fresh, message, open_database, sqlit
 const WAITING: &str = "deskbell_greetings_waiting";
 const RESUMED: &str = "deskbell_resumes_total{outcome=\"resumed\"}";
 
-/// A server that lets one in at a time, and somebody who has that turn, for two seconds: of its conversation it can't be told how it
-/// is, because what is just being said there can't be written.
+/// So many are stuck in the line, each for two seconds: then somebody goes on without its turn.
+const STUCK: usize = 5;
+
+/// A server that lets one in at a time, and a line of sockets of one visitor, of whose conversation it can't be told how it is, because
+/// what is just being said there can't be written.
 struct Scene {
     server: Server,
     /// Holds the database's lock.
     lock: AnyConnection,
     _says: Client,
-    first: Client,
-    first_asked: u32,
+    stuck: Vec<(Client, u32)>,
 }
 
 impl Scene {
@@ -31,21 +33,33 @@ impl Scene {
         let mut lock = open_database(&sqlite(&server.path().join("data"))).await;
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut lock).await.unwrap();
         says.say(message(&chat, &fresh())).await;
-        let mut first = server.socket().await;
-        let first_asked = first.say(connect(&token, &json!([]))).await;
-        Self { server, lock, _says: says, first, first_asked }
+        let mut stuck = Vec::new();
+        for _ in 0..STUCK {
+            let mut client = server.socket().await;
+            let asked = client.say(connect(&token, &json!([]))).await;
+            stuck.push((client, asked));
+        }
+        let scene = Self { server, lock, _says: says, stuck };
+        scene.have_lined_up(STUCK - 1).await;
+        scene
     }
 
     /// So many wait their turn.
-    async fn have_lined_up(&self, count: u32) {
-        let waiting = || async { (self.server.metric(WAITING).await - f64::from(count)).abs() < 0.1 };
-        until(format!("{count} wait"), || async { waiting().await.then_some(()) }).await;
+    async fn have_lined_up(&self, count: usize) {
+        until(format!("{count} wait"), || async { (self.waiting().await == count).then_some(()) }).await;
     }
 
-    /// What waited is written, and the first is let in.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+    async fn waiting(&self) -> usize {
+        self.server.metric(WAITING).await as usize
+    }
+
+    /// What waited is written, and those who were stuck are let in.
     async fn goes_on(&mut self) {
         sqlx::raw_sql("ROLLBACK").execute(&mut self.lock).await.unwrap();
-        assert_eq!(self.first.answer(self.first_asked).await["type"], "ok");
+        for (client, asked) in &mut self.stuck {
+            assert_eq!(client.answer(*asked).await["type"], "ok");
+        }
     }
 }
 
@@ -63,9 +77,9 @@ async fn who_comes_in_waits_its_turn() {
     let mut scene = Scene::begin(async |server| agent = server.hire("Grace").await.token).await;
     let mut second = scene.server.socket().await;
     let asked = second.say(connect(&token(&scene.server).await, &json!([]))).await;
-    scene.have_lined_up(1).await;
-    // Agents have a line of their own.
+    scene.have_lined_up(STUCK).await;
     scene.server.join(&agent).await;
+    assert!(scene.waiting().await > 0, "an agent waited for visitors");
     scene.goes_on().await;
     assert_eq!(second.answer(asked).await["type"], "ok");
     scene.have_lined_up(0).await;
@@ -77,7 +91,7 @@ async fn what_is_said_in_line_is_carried_out_after_it() {
     let mut scene = Scene::begin(async |_| {}).await;
     let mut second = scene.server.socket().await;
     second.say(connect(&token(&scene.server).await, &json!([]))).await;
-    scene.have_lined_up(1).await;
+    scene.have_lined_up(STUCK).await;
     let opened = second.say(json!({"type": "open", "key": fresh(), "body": {"text": "Hello"}})).await;
     scene.goes_on().await;
     assert_eq!(second.answer(opened).await["type"], "ok");
@@ -89,6 +103,7 @@ async fn who_has_no_good_token_is_told_before_the_line() {
     let mut second = scene.server.socket().await;
     second.say(connect("nonsense", &json!([]))).await;
     assert_eq!(second.closed().await, 4501);
+    assert!(scene.waiting().await > 0, "it was told after its turn");
     scene.goes_on().await;
 }
 
@@ -107,10 +122,10 @@ async fn who_leaves_the_line_is_passed_over() {
     assert!((scene.server.metric(RESUMED).await - 1.0).abs() < 0.1);
     let mut second = scene.server.socket().await;
     second.say(connect(&known, &position)).await;
-    scene.have_lined_up(1).await;
+    scene.have_lined_up(STUCK).await;
     // As browsers do: they say so, and wait for the server's own word before they hang up.
     second.says_goodbye().await;
-    scene.have_lined_up(0).await;
+    scene.have_lined_up(STUCK - 1).await;
     let mut third = scene.server.socket().await;
     let asked = third.say(connect(&token(&scene.server).await, &json!([]))).await;
     scene.goes_on().await;
