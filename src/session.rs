@@ -54,7 +54,7 @@ pub struct Context {
     /// The limits it lives under.
     pub limits: Arc<Limits>,
     /// Where those wait who said `connect`.
-    pub greetings: Lines,
+    pub greetings: Arc<Lines>,
     /// How near this node is to what it can bear.
     pub pressure: Arc<Pressure>,
     /// The present time.
@@ -188,7 +188,7 @@ where
         }
     };
     // Behind a pointer: it takes several KiB, which those who wait need not have.
-    line::take(turn, Box::pin(greeting.identify())).await
+    line.take(turn, Box::pin(greeting.identify())).await
 }
 
 /// Waits until the client leaves, or does what no client may. What it says meanwhile is kept, as far as there is room.

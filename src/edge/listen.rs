@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{Peer, acme::CHALLENGE, limits::Gate, problem::Problem, proxied, tls::Tls};
-use crate::{config::Limits, tasks::Tasks, telemetry};
+use crate::{config::Limits, session::line::Lines, tasks::Tasks, telemetry};
 
 /// How many connections may wait to be accepted: a storm of reconnects comes in the same second.
 const BACKLOG: u32 = 4_096;
@@ -57,6 +57,8 @@ pub struct Listening {
     pub routes: Router,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// Where those wait who said `connect`.
+    pub greetings: Arc<Lines>,
     /// Counts connections by address; none where nobody is counted.
     pub gate: Option<Arc<Gate>>,
     /// Time and size limits.
@@ -112,7 +114,7 @@ impl Listening {
             None => self.serve(stream, address).await,
             Some(tls) => {
                 let counted = self.gate.as_ref().and_then(|gate| gate.counted(address.ip()));
-                if let Some(stream) = handshake(tls, stream, counted).await {
+                if let Some(stream) = handshake(tls, stream, counted, self.greetings.no_crowd()).await {
                     self.serve(stream, address).await;
                 }
             }
@@ -198,8 +200,9 @@ async fn handshake(
     tls: &Tls,
     stream: TcpStream,
     address: Option<IpAddr>,
+    no_crowd: impl Future<Output = ()>,
 ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-    let (outcome, stream) = match shake_hands(tls, stream, address).await {
+    let (outcome, stream) = match shake_hands(tls, stream, address, no_crowd).await {
         Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE) => ("challenge", None),
         Ok(stream) => {
             let resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
@@ -219,11 +222,16 @@ async fn shake_hands(
     tls: &Tls,
     stream: TcpStream,
     address: Option<IpAddr>,
+    no_crowd: impl Future<Output = ()>,
 ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
     // Who has said nothing yet has no turn: else a few silent clients would hold them all.
     timeout(tls.timeout, stream.peek(&mut [0])).await??;
     // The time in line has a limit of its own: the more there are, the less it says of one of them.
-    let accept = async { timeout(tls.timeout, TlsAcceptor::from(tls.config()).accept(stream)).await };
+    let accept = async {
+        // With its turn: so few as have one come at once when the crowd has gone.
+        no_crowd.await;
+        timeout(tls.timeout, TlsAcceptor::from(tls.config()).accept(stream)).await
+    };
     tls.turns.take(address, accept).await??
 }
 

@@ -50,7 +50,7 @@ impl Node {
             hub,
             accounts: Arc::new(accounts),
             limits: Arc::clone(limits),
-            greetings: session::line::Lines::new(limits),
+            greetings: Arc::new(session::line::Lines::new(limits)),
             pressure,
             clock: clock.clone(),
             tasks,
