@@ -107,6 +107,11 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     ("deskbell_visitors_online", Unit::Count, "sessions of visitors on all nodes, by project"),
     ("deskbell_conversations_waiting", Unit::Count, "conversations in line for an agent, on all nodes, by project"),
     ("deskbell_greetings_waiting", Unit::Count, "sockets that said `connect` and wait their turn"),
+    (
+        "deskbell_handshakes_held_back",
+        Unit::Count,
+        "connections that wait before their TLS handshake for that line to be shorter",
+    ),
     ("deskbell_connections", Unit::Count, "TCP connections of the public listener"),
     ("deskbell_outbox_bytes", Unit::Bytes, "bytes waiting to be written to clients"),
     ("deskbell_open_file_descriptors", Unit::Count, "file descriptors in use"),
@@ -162,7 +167,9 @@ impl Metrics {
         for name in PLAIN_ZEROS {
             metrics::counter!(*name).increment(0);
         }
-        for name in ["deskbell_bus_deaf", "deskbell_draining", "deskbell_greetings_waiting"] {
+        for name in
+            ["deskbell_bus_deaf", "deskbell_draining", "deskbell_greetings_waiting", "deskbell_handshakes_held_back"]
+        {
             metrics::gauge!(name).set(0);
         }
         for (name, label, values) in ZEROS {

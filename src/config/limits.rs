@@ -103,7 +103,8 @@ macro_rules! limits {
 limits! {
     /// How long a TLS handshake may take: two round trips over a bad mobile link, ten times over. Waiting its turn does not count.
     handshake_timeout_ms: u64 = 5_000, "ms", 100..=120_000, "deskbell_refusals_total{limit=\"handshake_timeout_ms\"}";
-    /// How many TLS handshakes run at once; more wait their turn, for up to 15 s. One costs about 1 ms of a core.
+    /// How many TLS handshakes run at once; more wait their turn, for up to 15 s. One costs about 1 ms of a core. While a crowd waits for
+    /// `greetings_at_once`, twice as many as that, each holds its turn for up to 2 s before it begins.
     handshakes_at_once: usize = 256, "handshakes", 1..=65_536, "deskbell_refusals_total{limit=\"handshakes_at_once\"}";
     /// How many handshakes of one address (IPv6: one /64) run at once; more wait their turn. A twelfth of all: no few addresses
     /// hold up the rest.

@@ -19,7 +19,7 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, Interest},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -230,9 +230,13 @@ async fn shake_hands(
     let accept = async {
         // With its turn: so few as have one come at once when the crowd has gone.
         no_crowd.await;
-        timeout(tls.timeout, TlsAcceptor::from(tls.config()).accept(stream)).await
+        if stream.ready(Interest::READABLE).await?.is_read_closed() {
+            // It has given up: a handshake would be for nobody.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        timeout(tls.timeout, TlsAcceptor::from(tls.config()).accept(stream)).await?
     };
-    tls.turns.take(address, accept).await??
+    tls.turns.take(address, accept).await?
 }
 
 /// Counts a connection while it lives.

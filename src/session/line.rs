@@ -22,12 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a turn is held. Who takes longer goes on without it: it may wait for one conversation's lock or for a database that does
 /// not answer, and the others should not wait for the same.
 const HELD: Duration = Duration::from_secs(2);
-/// With so many visitors in line, those who come wait before their TLS handshake.
-const CROWD: usize = 64;
+/// With so many visitors in line for each turn, those who come wait before their TLS handshake.
+const CROWD: usize = 2;
 /// How long they wait there at the most.
-const HELD_BACK: Duration = Duration::from_secs(5);
-/// For how long after somebody went on without its turn nobody is held back: it is not the crowd that the line stands for.
-const STUCK: Duration = Duration::from_secs(5);
+const HELD_BACK: Duration = Duration::from_secs(2);
+/// A line in which nobody was let in for so long does not stand because of the crowd: nobody is held back by it.
+const STANDS_STILL: Duration = Duration::from_secs(1);
 
 /// The lines. Agents have their own: they are few, and thousands of visitors are not to stand before them.
 #[derive(Debug)]
@@ -42,15 +42,20 @@ impl Lines {
         let line = || Line {
             turns: Semaphore::new(limits.greetings_at_once),
             waiting: AtomicUsize::new(0),
+            crowd: limits.greetings_at_once.saturating_mul(CROWD),
             shorter: Notify::new(),
-            stuck_at: Mutex::new(None),
+            moved_at: Mutex::new(None),
         };
         Self { visitors: line(), agents: line() }
     }
 
-    /// Returns when there is no crowd in the visitors' line, or after 5 s. Who leaves the line has had its TLS handshake, most of
+    /// Returns when there is no crowd in the visitors' line, or after 2 s. Who leaves the line has had its TLS handshake, most of
     /// the work, for nothing, and comes for another: it had better wait before it.
     pub async fn no_crowd(&self) {
+        if !self.visitors.is_crowded() {
+            return;
+        }
+        let _held_back = HeldBack::begin();
         drop(timeout(HELD_BACK, self.visitors.no_crowd()).await);
     }
 
@@ -67,10 +72,12 @@ impl Lines {
 pub(super) struct Line {
     turns: Semaphore,
     waiting: AtomicUsize,
+    /// So many waiting are a crowd.
+    crowd: usize,
     /// Told when there is no crowd any more.
     shorter: Notify,
-    /// When somebody went on without its turn, last.
-    stuck_at: Mutex<Option<Instant>>,
+    /// When somebody was let in within its turn, last.
+    moved_at: Mutex<Option<Instant>>,
 }
 
 /// Whose turn it is.
@@ -97,11 +104,10 @@ impl Line {
     pub(super) async fn take<T>(&self, turn: Turn<'_>, greeting: impl Future<Output = T>) -> T {
         let mut greeting = pin!(greeting);
         if let Ok(done) = timeout(HELD, greeting.as_mut()).await {
+            *self.moved_at.lock() = Some(Instant::now());
             return done;
         }
         drop(turn);
-        *self.stuck_at.lock() = Some(Instant::now());
-        self.shorter.notify_waiters();
         greeting.await
     }
 
@@ -118,7 +124,8 @@ impl Line {
     }
 
     fn is_crowded(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= CROWD && self.stuck_at.lock().is_none_or(|at| at.elapsed() > STUCK)
+        self.waiting.load(Ordering::Relaxed) >= self.crowd
+            && self.moved_at.lock().is_some_and(|at| at.elapsed() < STANDS_STILL)
     }
 }
 
@@ -136,9 +143,25 @@ impl<'a> Waits<'a> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         metrics::gauge!("deskbell_greetings_waiting").decrement(1.0);
-        if self.0.waiting.fetch_sub(1, Ordering::Relaxed) == CROWD {
+        if self.0.waiting.fetch_sub(1, Ordering::Relaxed) == self.0.crowd {
             self.0.shorter.notify_waiters();
         }
+    }
+}
+
+/// Somebody who waits before its TLS handshake, counted.
+struct HeldBack;
+
+impl HeldBack {
+    fn begin() -> Self {
+        metrics::gauge!("deskbell_handshakes_held_back").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        metrics::gauge!("deskbell_handshakes_held_back").decrement(1.0);
     }
 }
 
@@ -146,7 +169,7 @@ impl Drop for Waits<'_> {
 mod tests {
     use std::future::pending;
 
-    use futures_util::FutureExt as _;
+    use futures_util::{FutureExt as _, future::BoxFuture};
     use uuid::Uuid;
 
     use super::*;
@@ -155,8 +178,12 @@ mod tests {
         ids::{AgentId, VisitorId},
     };
 
+    fn of(greetings_at_once: usize) -> Lines {
+        Lines::new(&Limits { greetings_at_once, ..Limits::default() })
+    }
+
     fn line() -> Line {
-        Lines::new(&Limits { greetings_at_once: 1, ..Limits::default() }).visitors
+        of(1).visitors
     }
 
     #[tokio::test]
@@ -201,50 +228,54 @@ mod tests {
         assert!(line.turn().await.is_none());
     }
 
-    /// A line of one turn, which is taken, with a crowd behind it.
-    fn crowded(line: &Line) -> (Turn<'_>, Vec<std::pin::Pin<Box<impl Future<Output = Option<Turn<'_>>>>>>) {
-        let first = line.free().unwrap();
-        let mut crowd: Vec<_> = (0..CROWD).map(|_| Box::pin(line.turn())).collect();
+    /// Two turns, both taken, and as many behind them as are a crowd.
+    fn crowd(line: &Line) -> (Vec<Turn<'_>>, Vec<BoxFuture<'_, Option<Turn<'_>>>>) {
+        let turns = vec![line.free().unwrap(), line.free().unwrap()];
+        let mut crowd: Vec<_> = (0..line.crowd).map(|_| line.turn().boxed()).collect();
         assert!(crowd.iter_mut().all(|one| one.now_or_never().is_none()));
-        (first, crowd)
+        (turns, crowd)
     }
 
-    #[tokio::test]
+    /// One has its turn, is let in, and the next has it.
+    async fn moves<'a>(line: &'a Line, turns: &mut Vec<Turn<'a>>) {
+        line.take(turns.pop().unwrap(), async {}).await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_comes_waits_for_the_crowd() {
-        let line = line();
-        assert!(line.no_crowd().now_or_never().is_some());
-        let (_first, mut crowd) = crowded(&line);
-        let mut comes = Box::pin(line.no_crowd());
-        assert!(comes.as_mut().now_or_never().is_none());
+        let lines = of(2);
+        let (mut turns, mut crowd) = crowd(&lines.visitors);
+        moves(&lines.visitors, &mut turns).await;
+        let mut comes = Box::pin(lines.no_crowd());
+        assert!(comes.as_mut().now_or_never().is_none(), "one is stuck, the others move on");
         crowd.pop();
         assert!(comes.now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_comes_does_not_wait_for_ever() {
-        let lines = Lines::new(&Limits { greetings_at_once: 1, ..Limits::default() });
-        let _crowd = crowded(&lines.visitors);
+        let lines = of(2);
+        let (mut turns, _crowd) = crowd(&lines.visitors);
+        moves(&lines.visitors, &mut turns).await;
+        let begun = Instant::now();
         lines.no_crowd().await;
+        assert_eq!(begun.elapsed(), HELD_BACK);
     }
 
     /// A database that does not answer is no crowd: more handshakes do not make it worse.
     #[tokio::test(start_paused = true)]
-    async fn who_comes_does_not_wait_for_those_who_are_stuck() {
-        let line = line();
-        let (first, _crowd) = crowded(&line);
-        let (begun, stuck) = (Instant::now(), line.take(first, pending::<()>()));
-        tokio::select! {
-            () = stuck => unreachable!(),
-            () = line.no_crowd() => assert_eq!(begun.elapsed().as_secs(), HELD.as_secs()),
-        }
-        assert!(line.no_crowd().now_or_never().is_some());
-        tokio::time::advance(STUCK + Duration::from_secs(1)).await;
-        assert!(line.no_crowd().now_or_never().is_none());
+    async fn who_comes_does_not_wait_where_nobody_is_let_in() {
+        let lines = of(2);
+        let (mut turns, _crowd) = crowd(&lines.visitors);
+        assert!(lines.no_crowd().now_or_never().is_some());
+        moves(&lines.visitors, &mut turns).await;
+        tokio::time::advance(STANDS_STILL).await;
+        assert!(lines.no_crowd().now_or_never().is_some());
     }
 
     #[test]
     fn agents_do_not_wait_for_visitors() {
-        let lines = Lines::new(&Limits { greetings_at_once: 1, ..Limits::default() });
+        let lines = of(1);
         let agent = Actor::Agent { id: AgentId::from(Uuid::nil()), name: "Grace".to_owned(), role: Role::Agent };
         let visitor = Actor::Visitor { id: VisitorId::from(Uuid::nil()), name: None };
         let _visitor = lines.of(&visitor).free().unwrap();
