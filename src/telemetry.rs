@@ -5,7 +5,7 @@ pub mod sparing;
 
 use std::io::IsTerminal as _;
 
-use metrics::Unit;
+use metrics::{Gauge, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
@@ -221,6 +221,25 @@ pub fn memory_bytes() -> u64 {
 /// Counts that a limit held.
 pub fn refused(limit: &'static str) {
     metrics::counter!("deskbell_refusals_total", "limit" => limit).increment(1);
+}
+
+/// One more in a gauge, while it lives.
+#[derive(Debug)]
+pub struct Counted(&'static Gauge);
+
+impl Counted {
+    /// Counts it from now on.
+    #[must_use = "what is dropped counts no more"]
+    pub fn by(gauge: &'static Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 /// How many files are open; zero where the kernel does not say.

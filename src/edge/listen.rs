@@ -28,7 +28,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{Peer, acme::CHALLENGE, limits::Gate, problem::Problem, proxied, tls::Tls};
-use crate::{config::Limits, session::line::Lines, tasks::Tasks, telemetry};
+use crate::{
+    config::Limits,
+    session::line::Lines,
+    tasks::Tasks,
+    telemetry::{self, Counted, hot},
+};
 
 /// How many connections may wait to be accepted: a storm of reconnects comes in the same second.
 const BACKLOG: u32 = 4_096;
@@ -106,7 +111,7 @@ impl Listening {
     }
 
     async fn connected(&self, mut stream: TcpStream, peer: SocketAddr) {
-        let _counted = Counted::new();
+        let _counted = Counted::by(&hot::CONNECTIONS);
         // Frames are small and each is flushed when it is whole: waiting for more to send only adds delay.
         drop(stream.set_nodelay(true));
         let Some(address) = self.client(&mut stream, peer).await else { return };
@@ -237,20 +242,4 @@ async fn shake_hands(
         timeout(tls.timeout, TlsAcceptor::from(tls.config()).accept(stream)).await?
     };
     tls.turns.take(address, accept).await?
-}
-
-/// Counts a connection while it lives.
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        metrics::gauge!("deskbell_connections").increment(1.0);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        metrics::gauge!("deskbell_connections").decrement(1.0);
-    }
 }

@@ -15,7 +15,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{config::Limits, domain::access::Actor, telemetry::refused};
+use crate::{
+    config::Limits,
+    domain::access::Actor,
+    telemetry::{Counted, hot, refused},
+};
 
 /// How long anybody waits: as long as Deskbell's own clients wait for the whole way in.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -55,7 +59,7 @@ impl Lines {
         if !self.visitors.is_crowded() {
             return;
         }
-        let _held_back = HeldBack::begin();
+        let _counted = Counted::by(&hot::HANDSHAKES_HELD_BACK);
         drop(timeout(HELD_BACK, self.visitors.no_crowd()).await);
     }
 
@@ -129,39 +133,24 @@ impl Line {
     }
 }
 
-/// Somebody in a line, counted.
-struct Waits<'a>(&'a Line);
+/// Somebody in a line.
+struct Waits<'a> {
+    line: &'a Line,
+    _counted: Counted,
+}
 
 impl<'a> Waits<'a> {
     fn begin(line: &'a Line) -> Self {
         line.waiting.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("deskbell_greetings_waiting").increment(1.0);
-        Self(line)
+        Self { line, _counted: Counted::by(&hot::GREETINGS_WAITING) }
     }
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        metrics::gauge!("deskbell_greetings_waiting").decrement(1.0);
-        if self.0.waiting.fetch_sub(1, Ordering::Relaxed) == self.0.crowd {
-            self.0.shorter.notify_waiters();
+        if self.line.waiting.fetch_sub(1, Ordering::Relaxed) == self.line.crowd {
+            self.line.shorter.notify_waiters();
         }
-    }
-}
-
-/// Somebody who waits before its TLS handshake, counted.
-struct HeldBack;
-
-impl HeldBack {
-    fn begin() -> Self {
-        metrics::gauge!("deskbell_handshakes_held_back").increment(1.0);
-        Self
-    }
-}
-
-impl Drop for HeldBack {
-    fn drop(&mut self) {
-        metrics::gauge!("deskbell_handshakes_held_back").decrement(1.0);
     }
 }
 

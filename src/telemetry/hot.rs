@@ -1,8 +1,8 @@
-//! The metrics that every message touches. Their handles are looked up once: by name it takes as long as to parse a frame.
+//! The metrics that every message or connection touches. Their handles are looked up once: by name it takes as long as to parse a frame.
 
 use std::sync::LazyLock;
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 /// Frames from clients.
 pub static FRAMES_RECEIVED: LazyLock<Counter> = LazyLock::new(|| counter!("deskbell_frames_received_total"));
@@ -19,3 +19,9 @@ pub static ACCEPT_TO_ACK: LazyLock<Histogram> = LazyLock::new(|| histogram!("des
 /// From a command's decision to its entries in the outboxes of this node.
 pub static ACCEPT_TO_DELIVERED: LazyLock<Histogram> =
     LazyLock::new(|| histogram!("deskbell_accept_to_delivered_seconds"));
+/// TCP connections of the public listener.
+pub static CONNECTIONS: LazyLock<Gauge> = LazyLock::new(|| gauge!("deskbell_connections"));
+/// Sockets that said `connect` and wait their turn.
+pub static GREETINGS_WAITING: LazyLock<Gauge> = LazyLock::new(|| gauge!("deskbell_greetings_waiting"));
+/// Connections that wait before their TLS handshake for that line to be shorter.
+pub static HANDSHAKES_HELD_BACK: LazyLock<Gauge> = LazyLock::new(|| gauge!("deskbell_handshakes_held_back"));
