@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use rustls::version::TLS13;
+use rustls::{ClientConnection, pki_types::ServerName, version::TLS13};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -58,6 +58,30 @@ async fn one_address_does_not_take_all_turns() {
     let _slow = many(&server, 60, HELLO_BEGINS).await;
     server.has_refused("handshakes_per_address").await;
     assert!(shakes_hands(&server).await, "one address holds every turn");
+}
+
+/// The first word of a TLS client, whole.
+fn client_hello() -> Vec<u8> {
+    let server = ServerName::IpAddress(ELSEWHERE.into());
+    let mut hello = Vec::new();
+    ClientConnection::new(tls_client(&[], &[&TLS13]), server).unwrap().write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// A handshake costs the server a millisecond, and whoever hung up while it stood in line comes for another one.
+#[tokio::test]
+async fn who_has_gone_before_its_turn_is_not_answered() {
+    let server = start_tls(|setup| _ = setup.limit("handshakes_at_once", 1)).await;
+    let slow = many(&server, 1, HELLO_BEGINS).await;
+    let mut gone = many(&server, 1, &client_hello()).await.remove(0);
+    gone.shutdown().await.unwrap();
+    server.has_refused("handshakes_at_once").await;
+    drop(slow);
+    let mut answer = Vec::new();
+    // Reset, because its word was not read.
+    drop(timeout(AT_ONCE, gone.read_to_end(&mut answer)).await.unwrap());
+    assert!(answer.is_empty(), "{} bytes were said to nobody", answer.len());
+    assert!(shakes_hands(&server).await);
 }
 
 /// Whether the server has closed a connection on which nothing was said.

@@ -1,11 +1,21 @@
 //! How many are let in at once: the others wait in line, and who leaves it is passed over.
 
+use std::{collections::BTreeSet, pin::pin, time::Duration};
+
+use rustls::version::TLS13;
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
+use tokio::time::timeout;
 
-use crate::support::{Client, Server, Setup, fresh, message, open_database, sqlite, until};
+use crate::{
+    support::{Client, Server, Setup, Stream, fresh, message, open_database, postgres, sqlite, tls_client, until},
+    tls,
+};
 
 const WAITING: &str = "deskbell_greetings_waiting";
+const HELD_BACK: &str = "deskbell_handshakes_held_back";
+/// The most commands that a frame may hold, and that are kept of what comes in line.
+const MAX_BATCH: usize = 16;
 const RESUMED: &str = "deskbell_resumes_total{outcome=\"resumed\"}";
 
 /// So many are stuck in the line, each for two seconds: then somebody goes on without its turn.
@@ -24,7 +34,7 @@ struct Scene {
 impl Scene {
     async fn begin(prepare: impl AsyncFnOnce(&Server)) -> Self {
         let mut setup = Setup::new();
-        setup.text("database.url", "sqlite").limit("greetings_at_once", 1);
+        setup.text("database.url", "sqlite").limit("greetings_at_once", 1).limit("write_burst", 100);
         let server = setup.start().await;
         prepare(&server).await;
         let token = token(&server).await;
@@ -85,16 +95,86 @@ async fn who_comes_in_waits_its_turn() {
     scene.have_lined_up(0).await;
 }
 
-/// It may say things before it is let in, as before it is answered.
+/// It may say things before it is let in, as before it is answered: more than is kept of it stays in its connection.
 #[tokio::test]
 async fn what_is_said_in_line_is_carried_out_after_it() {
     let mut scene = Scene::begin(async |_| {}).await;
     let mut second = scene.server.socket().await;
     second.say(connect(&token(&scene.server).await, &json!([]))).await;
     scene.have_lined_up(STUCK).await;
-    let opened = second.say(json!({"type": "open", "key": fresh(), "body": {"text": "Hello"}})).await;
+    let open = json!({"type": "open", "key": fresh(), "body": {"text": "Hello"}});
+    let mut asked = Vec::new();
+    for _ in 0..2 * MAX_BATCH {
+        asked.push(second.say(open.clone()).await);
+    }
     scene.goes_on().await;
-    assert_eq!(second.answer(opened).await["type"], "ok");
+    let mut conversations = BTreeSet::new();
+    for said in asked {
+        let answer = second.answer(said).await;
+        assert_eq!(answer["type"], "ok", "{answer}");
+        conversations.insert(answer["conversation"].to_string());
+    }
+    assert_eq!(conversations.len(), 1, "one key opens one");
+}
+
+/// A database that does not answer: each has its turn for two seconds, one after the other, and 15 s are over before the last one's.
+#[tokio::test]
+async fn who_waits_too_long_is_told() {
+    let (mut setup, url) = (Setup::new(), postgres::database());
+    setup.text("database.url", &url).limit("greetings_at_once", 1);
+    let server = setup.start().await;
+    let token = token(&server).await;
+    let mut database = open_database(&url).await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE").execute(&mut database).await.unwrap();
+    let mut before = Vec::new();
+    for _ in 0..8 {
+        let mut client = server.socket().await;
+        client.say(connect(&token, &json!([]))).await;
+        before.push(client);
+    }
+    let mut last = server.socket().await;
+    let asked = last.say(connect(&token, &json!([]))).await;
+    let answer = last.answer(asked).await;
+    assert_eq!((&answer["code"], &answer["retry_ms"]), (&json!("unavailable"), &json!(1_000)), "{answer}");
+    assert_eq!(last.closed().await, 4000);
+    server.has_refused("greetings_at_once").await;
+}
+
+/// A line that stood still for a second holds nobody back: a machine that takes so long for a few words begins again.
+#[tokio::test]
+async fn who_comes_upon_a_crowd_waits_before_its_handshake() {
+    until("somebody is held back", || Box::pin(held_back_by_a_crowd())).await;
+}
+
+async fn held_back_by_a_crowd() -> Option<()> {
+    let more = |setup: &mut Setup| _ = setup.text("database.url", "sqlite").limit("greetings_at_once", 1);
+    let (server, made) = tls::start(more).await;
+    let (busy, other) = (token(&server).await, token(&server).await);
+    let mut says = server.join(&busy).await;
+    let chat = says.rings("Hello").await;
+    let mut passes = server.socket().await;
+    let mut crowd = Vec::new();
+    for _ in 0..STUCK {
+        crowd.push(server.socket().await);
+    }
+    let mut lock = open_database(&sqlite(&server.path().join("data"))).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut lock).await.unwrap();
+    says.say(message(&chat, &fresh())).await;
+    // The line moves, and those behind this one stand.
+    passes.connect(&other, json!([])).await;
+    for client in &mut crowd {
+        client.say(connect(&busy, &json!([]))).await;
+    }
+    let (address, config) = (server.address, tls_client(&[&made], &[&TLS13]));
+    let mut comes = pin!(Stream::dial(address, Some(&config)));
+    let is_held_back = async { while server.metric(HELD_BACK).await < 0.5 {} };
+    tokio::select! {
+        _ = &mut comes => return None,
+        held_back = timeout(Duration::from_secs(1), is_held_back) => held_back.ok()?,
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut lock).await.unwrap();
+    comes.await.unwrap();
+    Some(())
 }
 
 #[tokio::test]
