@@ -1,10 +1,20 @@
 //! `handshake`: TLS connections a second, full and resumed, against what rustls alone can do (the baseline).
 
-use std::time::{Duration, Instant};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use futures_util::future::try_join_all;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::ProtocolVersion;
+use tokio::{
+    io::{AsyncRead as _, ReadBuf},
+    time::timeout,
+};
+use tokio_rustls::TlsStream;
 
 use crate::{
     client::{Buffers, Dialer},
@@ -14,6 +24,9 @@ use crate::{
     stream::Stream,
     target::Target,
 };
+
+/// How long a ticket may take after its handshake.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to shake hands.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -78,19 +91,36 @@ async fn measure(
     Ok(())
 }
 
-/// One connection after the other, each with a short request: its answer brings the ticket along. Returns how many were made,
-/// and how many of them by ticket.
+/// One connection after the other, each until its ticket has come: nothing is asked on it, so that a server is measured by its
+/// handshakes alone. Returns how many were made, and how many of them by ticket.
 async fn shake(dialer: &Dialer, index: usize, end: Instant) -> Result<(u64, u64)> {
     let (mut made, mut by_ticket) = (0, 0);
     while Instant::now() < end {
         let mut stream = dialer.dial_stream(index).await?;
-        stream.write_all(b"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-        // The baseline answers what is no WebSocket by ending the connection; the ticket has come all the same.
-        stream.read_u8().await.ok();
+        let ticket = timeout(PATIENCE, poll_fn(|context| poll_ticket(&mut stream, context))).await;
+        ticket.context("no ticket came with this handshake: the server has to give them (RFC 8446, 4.6.1)")??;
         made += 1;
         by_ticket += u64::from(is_resumed(&stream).context("this connection has no TLS")?);
     }
     Ok((made, by_ticket))
+}
+
+/// Ready when the server's last word of the handshake is here: in TLS 1.3 its ticket, which comes after the client's last word.
+fn poll_ticket(stream: &mut Stream, context: &mut Context<'_>) -> Poll<Result<()>> {
+    let mut nothing = [0; 1];
+    // Tickets come in no read of their own: they are taken in while data is looked for.
+    let read = Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut nothing));
+    let Stream::Tls(stream) = stream else { return Poll::Ready(Ok(())) };
+    let TlsStream::Client(stream) = stream.as_ref() else { return Poll::Ready(Ok(())) };
+    let agreed = stream.get_ref().1;
+    if agreed.protocol_version() != Some(ProtocolVersion::TLSv1_3) || agreed.tls13_tickets_received() > 0 {
+        return Poll::Ready(Ok(()));
+    }
+    match read {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(())) => Poll::Ready(Err(anyhow!("the server ended the connection before its ticket came"))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+    }
 }
 
 /// Whether a connection was made by ticket; `None` without TLS.
