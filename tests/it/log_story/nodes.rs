@@ -8,6 +8,7 @@ use super::{
     faults::meddle,
     *,
 };
+use crate::support::open_database;
 
 /// Two nodes on a database of their own.
 async fn two_nodes() -> [Story; 2] {
@@ -226,4 +227,37 @@ async fn a_column_that_a_newer_node_adds_fails_no_question_of_an_older_one() {
     }
     uses_everything(&node, &mut chat, &agent).await;
     node.stop().await;
+}
+
+/// How often PostgreSQL has read the two large tables as a whole, once it knows of so many conversations and entries: a connection
+/// tells what it did a little later, or at its end.
+async fn whole_reads(url: &str, written: [i64; 2]) -> Vec<i64> {
+    let asked = "SELECT n_tup_ins::BIGINT, seq_scan::BIGINT FROM pg_stat_user_tables \
+                 WHERE relname IN ('conversations', 'entries') ORDER BY relname";
+    let mut connection = open_database(url).await;
+    loop {
+        let told: Vec<(i64, i64)> = sqlx::query_as(asked).fetch_all(&mut connection).await.unwrap();
+        let (rows, reads): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        if rows == written {
+            return reads;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Left to itself it takes a short way for a small table: all of it, for each message.
+#[tokio::test]
+async fn a_message_is_written_without_reading_a_whole_table() {
+    let url = postgres::database();
+    let node = Story::begin_at(url.clone()).await;
+    let mut chats = [node.chat().await, node.chat().await];
+    node.stop().await;
+    // Making the tables' indices has read them.
+    let before = whole_reads(&url, [2, 2]).await;
+    let node = node.another_node().await;
+    for said in 0..20 {
+        node.log.append(chats[said % 2].says(&format!("key-{said}"), "x")).await.unwrap();
+    }
+    node.stop().await;
+    assert_eq!(whole_reads(&url, [2, 22]).await, before);
 }
