@@ -202,6 +202,9 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, mut own
     while inbox.recv_many(&mut jobs, GROUP).await > 0 {
         if own.is_some() {
             gather(&mut inbox, &mut jobs);
+        } else {
+            tokio::task::yield_now().await;
+            take(&mut inbox, &mut jobs);
         }
         let (mut round, mut entered) = (Round::default(), 0);
         for job in jobs.drain(..) {
@@ -254,11 +257,16 @@ fn gather(inbox: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
     while before < jobs.len() && jobs.len() < GROUP {
         before = jobs.len();
         std::thread::yield_now();
-        while jobs.len() < GROUP
-            && let Ok(job) = inbox.try_recv()
-        {
-            jobs.push(job);
-        }
+        take(inbox, jobs);
+    }
+}
+
+/// Takes what is there already.
+fn take(inbox: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
+    while jobs.len() < GROUP
+        && let Ok(job) = inbox.try_recv()
+    {
+        jobs.push(job);
     }
 }
 
