@@ -39,7 +39,7 @@ pub(crate) fn read(pid: u32) -> Option<Reading> {
     Some(Reading {
         rss: kilobytes(&status, "VmRSS:")? * 1024,
         cpu: TICK * ticks,
-        descriptors: fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64),
+        descriptors: deskbell::telemetry::open_files(pid),
     })
 }
 
