@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex as Guarded;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -203,8 +204,10 @@ async fn run(mut inbox: mpsc::Receiver<Job>, writer: Arc<Mutex<Writer>>, mut own
         if own.is_some() {
             gather(&mut inbox, &mut jobs);
         } else {
+            // Those who are ready on this core go first: a journey to the database takes longer than all of them.
             tokio::task::yield_now().await;
-            take(&mut inbox, &mut jobs);
+            let room = GROUP - jobs.len();
+            inbox.recv_many(&mut jobs, room).now_or_never();
         }
         let (mut round, mut entered) = (Round::default(), 0);
         for job in jobs.drain(..) {
@@ -257,16 +260,11 @@ fn gather(inbox: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
     while before < jobs.len() && jobs.len() < GROUP {
         before = jobs.len();
         std::thread::yield_now();
-        take(inbox, jobs);
-    }
-}
-
-/// Takes what is there already.
-fn take(inbox: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
-    while jobs.len() < GROUP
-        && let Ok(job) = inbox.try_recv()
-    {
-        jobs.push(job);
+        while jobs.len() < GROUP
+            && let Ok(job) = inbox.try_recv()
+        {
+            jobs.push(job);
+        }
     }
 }
 
