@@ -72,10 +72,16 @@ fn client_hello() -> Vec<u8> {
 #[tokio::test]
 async fn who_has_gone_before_its_turn_is_not_answered() {
     let server = start_tls(|setup| _ = setup.limit("handshakes_at_once", 1)).await;
-    let slow = many(&server, 1, HELLO_BEGINS).await;
+    // One has the turn, and one waits for it.
+    let slow = many(&server, 2, HELLO_BEGINS).await;
+    let waited = async |count| {
+        let metric = "deskbell_refusals_total{limit=\"handshakes_at_once\"}";
+        until(format!("{count} wait"), || async { (server.metric(metric).await >= count).then_some(()) }).await;
+    };
+    waited(1.0).await;
     let mut gone = many(&server, 1, &client_hello()).await.remove(0);
     gone.shutdown().await.unwrap();
-    server.has_refused("handshakes_at_once").await;
+    waited(2.0).await;
     drop(slow);
     let mut answer = Vec::new();
     // Reset, because its word was not read.

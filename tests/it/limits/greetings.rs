@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, pin::pin, time::Duration};
 
+use deskbell::protocol::MAX_BATCH;
 use rustls::version::TLS13;
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
@@ -14,10 +15,10 @@ use crate::{
 
 const WAITING: &str = "deskbell_greetings_waiting";
 const HELD_BACK: &str = "deskbell_handshakes_held_back";
-/// The most commands that a frame may hold, and that are kept of what comes in line.
-const MAX_BATCH: usize = 16;
 const RESUMED: &str = "deskbell_resumes_total{outcome=\"resumed\"}";
 
+/// How long after somebody was let in a line still counts as one that moves.
+const MOVES: Duration = Duration::from_secs(1);
 /// So many are stuck in the line, each for two seconds: then somebody goes on without its turn.
 const STUCK: usize = 5;
 
@@ -127,7 +128,7 @@ async fn who_waits_too_long_is_told() {
     let mut database = open_database(&url).await;
     sqlx::raw_sql("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE").execute(&mut database).await.unwrap();
     let mut before = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..12 {
         let mut client = server.socket().await;
         client.say(connect(&token, &json!([]))).await;
         before.push(client);
@@ -135,7 +136,8 @@ async fn who_waits_too_long_is_told() {
     let mut last = server.socket().await;
     let asked = last.say(connect(&token, &json!([]))).await;
     let answer = last.answer(asked).await;
-    assert_eq!((&answer["code"], &answer["retry_ms"]), (&json!("unavailable"), &json!(1_000)), "{answer}");
+    let told = [&answer["code"], &answer["message"], &answer["retry_ms"]];
+    assert_eq!(told, [&json!("unavailable"), &json!("too many come in at the same time"), &json!(1_000)]);
     assert_eq!(last.closed().await, 4000);
     server.has_refused("greetings_at_once").await;
 }
@@ -165,12 +167,13 @@ async fn held_back_by_a_crowd() -> Option<()> {
     for client in &mut crowd {
         client.say(connect(&busy, &json!([]))).await;
     }
-    let (address, config) = (server.address, tls_client(&[&made], &[&TLS13]));
-    let mut comes = pin!(Stream::dial(address, Some(&config)));
-    let is_held_back = async { while server.metric(HELD_BACK).await < 0.5 {} };
+    let rises = async |metric, to| while server.metric(metric).await < to {};
+    timeout(MOVES, rises(WAITING, 2.0)).await.ok()?;
+    let config = tls_client(&[&made], &[&TLS13]);
+    let mut comes = pin!(Stream::dial(server.address, Some(&config)));
     tokio::select! {
         _ = &mut comes => return None,
-        held_back = timeout(Duration::from_secs(1), is_held_back) => held_back.ok()?,
+        held_back = timeout(MOVES, rises(HELD_BACK, 1.0)) => held_back.ok()?,
     }
     sqlx::raw_sql("ROLLBACK").execute(&mut lock).await.unwrap();
     comes.await.unwrap();
