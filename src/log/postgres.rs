@@ -64,12 +64,13 @@ const READER_WAIT: Duration = Duration::from_secs(5);
 
 /// Said on each writing connection. A statement that is a transaction of its own begins as [`BEGIN`] does. In the arrays of rows, NULL
 /// is no word. Rows are found by their keys: left to itself, PostgreSQL reads all of a table that it takes for small, for each group of
-/// messages. Where it has to all the same, it takes that for so dear (up to version 17) that it would compile the statement first.
+/// messages. Where it has to all the same, it takes that for so dear (up to version 17) that it would compile the statement first. And
+/// it would think of a new plan for each group, which takes it as long as carrying it out, and come to the same.
 ///
 /// A commit is on the disk when it is acknowledged, even where the database's default is otherwise; a default that promises more
 /// (standbys) stays.
 const WRITER_SESSION: &str = "SET default_transaction_isolation TO 'read committed'; SET array_nulls TO on; \
-    SET enable_seqscan TO off; SET jit TO off; \
+    SET enable_seqscan TO off; SET jit TO off; SET plan_cache_mode TO force_generic_plan; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
 /// The oldest version, as PostgreSQL numbers itself: 15.0.
