@@ -65,7 +65,7 @@ const READER_WAIT: Duration = Duration::from_secs(5);
 /// Said on each writing connection. A statement that is a transaction of its own begins as [`BEGIN`] does. In the arrays of rows, NULL
 /// is no word. Rows are found by their keys: left to itself, PostgreSQL reads all of a table that it takes for small, for each group of
 /// messages. Where it has to all the same, it takes that for so dear (up to version 17) that it would compile the statement first. And
-/// it would think of a new plan for each group, which takes it as long as carrying it out, and come to the same.
+/// it would make a new plan for each group: a third of its CPU at 1,000 messages a second (load/README.md).
 ///
 /// A commit is on the disk when it is acknowledged, even where the database's default is otherwise; a default that promises more
 /// (standbys) stays.
