@@ -65,9 +65,10 @@ impl Turns {
 
 /// Waits in a line; counts who has to. The line is never closed, so there is always a turn in the end.
 async fn wait<'a>(line: &'a Semaphore, limit: &'static str) -> Option<SemaphorePermit<'a>> {
-    if line.available_permits() == 0 {
-        telemetry::refused(limit);
+    if let Ok(turn) = line.try_acquire() {
+        return Some(turn);
     }
+    telemetry::refused(limit);
     line.acquire().await.ok()
 }
 
