@@ -13,9 +13,11 @@ use super::Error;
 /// as it is now, and the condition of the change is looked at again.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// Nodes that start at once change the schema one after the other (the number is ours: "deskbell"). However long it takes.
+/// Nodes that start at once change the schema one after the other (the number is ours: "deskbell"). However long it takes, and
+/// whatever it reads: the plans of [`WRITER_SESSION`] are for few rows.
 pub(super) const BEFORE_MIGRATION: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
-    SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock(7234315281490078828)";
+    SET LOCAL idle_in_transaction_session_timeout = 0; \
+    SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_nestloop TO DEFAULT; SELECT pg_advisory_xact_lock(7234315281490078828)";
 
 /// How a transaction begins that reads everything for a backup.
 pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
@@ -28,17 +30,19 @@ pub(super) const COUNT_TABLES: &str =
 ///
 /// Texts are compared by their bytes, as SQLite does, whatever the database's language. The head's rows have room to be
 /// changed in their own page. Rows are locked in the order of their ids before any is changed: two nodes whose groups have
-/// conversations in common wait for each other, and never crosswise.
+/// conversations in common wait for each other, and never crosswise. Rows are named by an array, which leaves no other way to
+/// them than their key.
 pub(super) const OWN_WORDS: &[(&str, &str)] = &[
     ("/*clustered*/", ""),
     ("/*changes*/", "WITH (fillfactor = 70)"),
     ("TEXT", "TEXT COLLATE \"C\""),
     (
         "/*locked*/",
-        ", locked AS MATERIALIZED (SELECT conversations.id FROM conversations WHERE conversations.id IN (SELECT v.id FROM v) \
-         ORDER BY conversations.id FOR NO KEY UPDATE)",
+        ", locked AS MATERIALIZED (SELECT conversations.id FROM conversations \
+         WHERE conversations.id = ANY (ARRAY(SELECT v.id FROM v)) ORDER BY conversations.id FOR NO KEY UPDATE)",
     ),
-    ("/*and locked*/", "AND v.id IN (SELECT locked.id FROM locked)"),
+    ("/*and locked*/", "AND conversations.id = ANY (ARRAY(SELECT locked.id FROM locked))"),
+    ("IN (SELECT v.id FROM v)", "= ANY (ARRAY(SELECT v.id FROM v))"),
     ("/*for update*/", "FOR NO KEY UPDATE"),
 ];
 
@@ -63,14 +67,17 @@ const READER_REST: Duration = Duration::from_mins(10);
 const READER_WAIT: Duration = Duration::from_secs(5);
 
 /// Said on each writing connection. A statement that is a transaction of its own begins as [`BEGIN`] does. In the arrays of rows, NULL
-/// is no word. Rows are found by their keys: left to itself, PostgreSQL reads all of a table that it takes for small, for each group of
-/// messages. Where it has to all the same, it takes that for so dear (up to version 17) that it would compile the statement first. And
-/// it would make a new plan for each group: a third of its CPU at 1,000 messages a second (load/README.md).
+/// is no word.
+///
+/// Left to itself, PostgreSQL makes a new plan for each small group of messages: a third of its CPU at 1,000 a second (load/README.md).
+/// A plan that is kept has to do for whatever comes, and it may be made while there are few rows, for which reading all of a table, or
+/// each row of a group beside each other, is as good as anything. So both are forbidden. Where it has to read all the same, it takes that
+/// for so dear (up to version 17) that it would compile the statement first.
 ///
 /// A commit is on the disk when it is acknowledged, even where the database's default is otherwise; a default that promises more
 /// (standbys) stays.
 const WRITER_SESSION: &str = "SET default_transaction_isolation TO 'read committed'; SET array_nulls TO on; \
-    SET enable_seqscan TO off; SET jit TO off; SET plan_cache_mode TO force_generic_plan; \
+    SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_nestloop TO off; SET jit TO off; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
 /// The oldest version, as PostgreSQL numbers itself: 15.0.

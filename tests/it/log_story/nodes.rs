@@ -243,27 +243,30 @@ async fn reads(url: &str, written: [i64; 2]) -> (Vec<i64>, i64) {
     .await
 }
 
-/// Left to itself it takes a short way for a small table: all of it, for each message.
+/// Left to itself it takes a short way for a small table, all of it for each message; and keeps to that while the table grows.
 #[tokio::test]
 async fn a_message_is_written_without_reading_other_conversations() {
     const CHATS: usize = 200;
     const SAID: usize = 20;
     let url = postgres::database();
     let node = Story::begin_at(url.clone()).await;
-    let mut chats = Vec::new();
-    for _ in 0..CHATS {
-        chats.push(node.chat().await);
-    }
+    let mut chats = vec![node.chat().await];
     node.stop().await;
     // Making the tables' indices has read them.
-    let (whole, by_key) = reads(&url, [200, 200]).await;
+    let (whole, _) = reads(&url, [1, 1]).await;
     let node = node.another_node().await;
+    // It knows now that there is one conversation, and makes its plans for that.
+    meddle(&node, "ANALYZE conversations").await;
+    node.log.append(chats[0].says("first", "x")).await.unwrap();
+    for _ in 1..CHATS {
+        chats.push(node.chat().await);
+    }
     for (said, chat) in chats.iter_mut().step_by(CHATS / SAID).enumerate() {
         node.log.append(chat.says(&format!("key-{said}"), "x")).await.unwrap();
     }
     node.stop().await;
-    let (whole_now, by_key_now) = reads(&url, [200, 220]).await;
+    let (whole_now, by_key) = reads(&url, [200, 221]).await;
     assert_eq!(whole_now, whole);
     // To lock it, and to change it; and some to begin with.
-    assert!(by_key_now - by_key < 100, "{} conversations were read for {SAID} messages", by_key_now - by_key);
+    assert!(by_key < 100, "{by_key} conversations were read for {SAID} messages");
 }
