@@ -14,7 +14,7 @@ use super::Error;
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Nodes that start at once change the schema one after the other (the number is ours: "deskbell"). However long it takes, and
-/// whatever it reads: the plans of [`WRITER_SESSION`] are for few rows.
+/// with plans for many rows, unlike [`WRITER_SESSION`]'s.
 pub(super) const BEFORE_MIGRATION: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
     SET LOCAL idle_in_transaction_session_timeout = 0; \
     SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_nestloop TO DEFAULT; SELECT pg_advisory_xact_lock(7234315281490078828)";
@@ -26,12 +26,12 @@ pub(super) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ON
 pub(super) const COUNT_TABLES: &str =
     "SELECT COUNT(*) AS tables FROM information_schema.tables WHERE table_schema = current_schema()";
 
-/// What stands for the marks of the log's SQL.
+/// What stands for the marks of the log's SQL, and for what is to be said otherwise.
 ///
 /// Texts are compared by their bytes, as SQLite does, whatever the database's language. The head's rows have room to be
 /// changed in their own page. Rows are locked in the order of their ids before any is changed: two nodes whose groups have
-/// conversations in common wait for each other, and never crosswise. Rows are named by an array, which leaves no other way to
-/// them than their key.
+/// conversations in common wait for each other, and never crosswise. Rows are named by an array: with [`WRITER_SESSION`], that leaves
+/// no other way to them than their key.
 pub(super) const OWN_WORDS: &[(&str, &str)] = &[
     ("/*clustered*/", ""),
     ("/*changes*/", "WITH (fillfactor = 70)"),
@@ -42,11 +42,11 @@ pub(super) const OWN_WORDS: &[(&str, &str)] = &[
          WHERE conversations.id = ANY (ARRAY(SELECT v.id FROM v)) ORDER BY conversations.id FOR NO KEY UPDATE)",
     ),
     ("/*and locked*/", "AND conversations.id = ANY (ARRAY(SELECT locked.id FROM locked))"),
-    ("IN (SELECT v.id FROM v)", "= ANY (ARRAY(SELECT v.id FROM v))"),
+    ("agents.id IN (SELECT v.id FROM v)", "agents.id = ANY (ARRAY(SELECT v.id FROM v))"),
     ("/*for update*/", "FOR NO KEY UPDATE"),
 ];
 
-/// How long one statement may take. The largest takes some 20 ms; more is a disk that stands still.
+/// How long one statement may take. The largest takes some 20 to 40 ms; more is a disk that stands still.
 const STATEMENT_MS: u32 = 5_000;
 /// How long a statement waits for rows that another node has locked: longer than [`IDLE_MS`], so that a node that stands
 /// still is thrown out first.
@@ -71,8 +71,8 @@ const READER_WAIT: Duration = Duration::from_secs(5);
 ///
 /// Left to itself, PostgreSQL makes a new plan for each small group of messages: a third of its CPU at 1,000 a second (load/README.md).
 /// A plan that is kept has to do for whatever comes, and it may be made while there are few rows, for which reading all of a table, or
-/// each row of a group beside each other, is as good as anything. So both are forbidden. Where it has to read all the same, it takes that
-/// for so dear (up to version 17) that it would compile the statement first.
+/// comparing each row of a group with each, is as good as anything. So both are made dear: where there is no other way, as in some
+/// statements that are seldom said, they are taken all the same, and would (up to version 17) be compiled first.
 ///
 /// A commit is on the disk when it is acknowledged, even where the database's default is otherwise; a default that promises more
 /// (standbys) stays.

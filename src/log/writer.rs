@@ -30,7 +30,7 @@ use crate::{
 /// Jobs that wait for the group after next. A session waits for its answer before its conversation's next one, so only a
 /// server with more than 2,048 busy conversations on a slow disk fills it; then appends wait [`QUEUE_WAIT`].
 const QUEUE: usize = 2_048;
-/// The most jobs in one group: at the measured rate some 20 ms of work, so that no one waits much longer than that.
+/// The most jobs in one group: at the measured rate some 20 ms of work (40 on PostgreSQL), so that no one waits much longer than that.
 const GROUP: usize = 1_024;
 /// How long an append waits for its place in the queue before it is `Unavailable`. Once in it, it waits for the outcome:
 /// an answer before that would be a guess.

@@ -243,7 +243,7 @@ async fn reads(url: &str, written: [i64; 2]) -> (Vec<i64>, i64) {
     .await
 }
 
-/// Left to itself it takes a short way for a small table, all of it for each message; and keeps to that while the table grows.
+/// A small table is soonest read as a whole; and the plan for that would be kept while the table grows.
 #[tokio::test]
 async fn a_message_is_written_without_reading_other_conversations() {
     const CHATS: usize = 200;
