@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use deskbell::tasks::Tasks;
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -38,11 +39,13 @@ async fn server(tickets: usize, after: After) -> Dialer {
     let acceptor = TlsAcceptor::from(std::sync::Arc::new(config));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
+    let tasks = Tasks::new();
+    let handshakes = tasks.clone();
+    tasks.spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let accepted = acceptor.accept(stream);
-            tokio::spawn(async move {
+            handshakes.spawn(async move {
                 // One that was reset before its end is of no interest.
                 let Ok(mut stream) = accepted.await else { return };
                 if let After::Waits = after {
